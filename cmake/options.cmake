@@ -9,6 +9,10 @@ target_compile_options(caddie_flags INTERFACE
   "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 # One rounding for every build: no contraction the source does not spell out.
 target_compile_options(caddie_flags INTERFACE -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 warns wrongly about std::string::insert and friends (GCC bug 105651).
+  target_compile_options(caddie_flags INTERFACE -Wno-restrict)
+endif()
 if(CADDIE_SANITIZE)
   target_compile_options(caddie_flags INTERFACE
     -fsanitize=${CADDIE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
