@@ -1,0 +1,159 @@
+// One graph being built with the help of plugins: what parameters, states, step scalars, wires and hooks are for it.
+//
+// A Build belongs to one thread and lives while plugins build. Afterwards take() hands over what was made.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caddie/abi.h"
+#include "core/base/result.hpp"
+#include "core/graph/graph.hpp"
+#include "core/plugins/hooks.hpp"
+
+namespace caddie::plugins {
+
+// How a tensor starts; `copy` names the parameter (by path) that a state copies.
+struct Initialiser {
+  int kind = CADDIE_INIT_ZEROS;
+  double a = 0;
+  double b = 0;
+  std::vector<double> values;
+  std::string copy;
+};
+
+// A parameter or a state of the graph. Its leaf in the graph has the name `path`.
+struct TensorDeclaration {
+  std::string path;      // "blocks.7.attn.q.weight"; states: "state/<path>"
+  std::string role;
+  std::string instance;  // the manifest's name of the plugin that declared it
+  int layer = -1;        // -1 outside the layers
+  graph::DType dtype = graph::DType::f32;
+  graph::Shape shape;
+  Initialiser initialiser;
+};
+
+// A number to be computed before every step and bound to the f32 scalar leaf `leaf`.
+struct StepScalar {
+  std::string leaf;  // "scalar/<instance>.<name>"
+  caddie_step_function function = nullptr;
+  void* user = nullptr;
+};
+
+struct Dims {
+  std::int64_t vocab = 0, dim = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  std::int32_t layers = 0;
+  std::int32_t bos = 1;
+};
+
+struct BuildRequest {
+  int mode = CADDIE_MODE_TRAIN;
+  std::int64_t batch = 1;
+  std::int64_t context = 1;
+  bool segments = false;   // the program has an input "segments" i32 [B,T]
+  double progress = 0;     // answers progress_reached(f): progress >= f; 1 in evaluation
+  double scale = 1;        // answers scale_below(s): scale < s; 0 in evaluation
+};
+
+// A block of the manifest, attached.
+struct BlockInstance {
+  std::string name;
+  std::vector<Attachment> attachments;
+  std::optional<std::vector<int>> layers;  // only at these layers
+  std::vector<int> modes;                  // CADDIE_MODE_*; empty: all
+};
+
+// Everything a finished build leaves behind.
+struct BuildResult {
+  graph::Graph graph;
+  std::vector<TensorDeclaration> parameters;
+  std::vector<TensorDeclaration> states;
+  std::vector<StepScalar> scalars;
+  std::set<double> progress_thresholds;  // asked for, whatever the answer
+  std::set<double> scale_thresholds;
+  std::map<std::string, graph::Value> wires;
+  std::vector<int> visits;               // layer of every visit
+  int encoder_visits = 0;
+};
+
+class Build {
+ public:
+  Build(const Dims& dims, const BuildRequest& request, const std::vector<BlockInstance>* blocks);
+
+  graph::Graph& graph() { return result_.graph; }
+  [[nodiscard]] const BuildRequest& request() const { return request_; }
+  [[nodiscard]] const Dims& dims() const { return dims_; }
+
+  // ---- what the host drives ---------------------------------------------------------------------------------
+  void set_visits(std::vector<int> layers, int encoder);
+  [[nodiscard]] const std::vector<int>& visits() const { return result_.visits; }
+  // Runs the blocks at a plan hook over the default plan.
+  Result<caddie_visit_plan> run_plan(std::string_view hook, caddie_visit_plan plan);
+  // The visit that hooks run for from now on; -1 outside the layers.
+  void enter_visit(int visit);
+  // Names the owner of what is declared when no hook runs (optimizers, averagers).
+  void set_instance(std::string name);
+  // Prefix of states' paths when no hook runs, "bank.blocks.attn.q.weight".
+  void set_state_prefix(std::string prefix);
+
+  // Runs a hook; sticky on the graph's failure. A chain without blocks gives its values back.
+  std::vector<graph::Value> run_hook(std::string_view hook, std::string_view part, std::vector<graph::Value> inputs,
+                                     std::size_t output_count);
+  [[nodiscard]] bool has_hook(std::string_view hook) const;
+
+  graph::Value wire(std::string_view name) const;
+  void set_wire(std::string_view name, graph::Value value);
+
+  graph::Value declare_parameter(const caddie_tensor_spec& spec);
+  graph::Value declare_state(const caddie_tensor_spec& spec);
+  void set_state(graph::Value state, graph::Value next);
+  graph::Value step_scalar(std::string_view name, caddie_step_function function, void* user);
+  graph::Value linear(graph::Value x, const caddie_tensor_spec& spec);
+  bool progress_reached(double fraction);
+  bool scale_below(double scale);
+  [[nodiscard]] caddie_build_info info() const;
+
+  // The first mistake of the graph or of a plugin.
+  [[nodiscard]] Result<void> status() const { return result_.graph.status(); }
+  BuildResult take() { return std::move(result_); }
+
+ private:
+  struct Running {  // a hook that runs
+    std::string instance;
+    std::string part;
+  };
+  [[nodiscard]] std::vector<const BlockInstance*> attached(std::string_view hook, std::vector<const Attachment*>* functions) const;
+  [[nodiscard]] bool applies(const BlockInstance& block, const HookInfo* hook) const;
+  void call(const BlockInstance& block, const Attachment& attachment, std::string_view part,
+            const std::vector<graph::Value>& inputs, std::vector<graph::Value>& outputs);
+  std::vector<graph::Value> provide(const std::vector<const BlockInstance*>& blocks, const std::vector<const Attachment*>& functions,
+                                    std::string_view hook, std::string_view part, const std::vector<graph::Value>& inputs,
+                                    std::size_t output_count);
+  void fail(Code code, std::string text);
+  [[nodiscard]] std::string tensor_path(const caddie_tensor_spec& spec, bool state) const;
+  graph::Value declare(const caddie_tensor_spec& spec, bool state);
+  [[nodiscard]] const std::string& instance() const;
+
+  Dims dims_;
+  BuildRequest request_;
+  const std::vector<BlockInstance>* blocks_;
+  BuildResult result_;
+  int visit_ = -1;
+  std::vector<Running> running_;
+  std::string instance_;
+  std::string state_prefix_;
+  std::map<std::string, graph::Value, std::less<>> tensors_;
+  std::map<graph::Value, std::string> tensor_of_value_;
+};
+
+// The C tables behind which a Build stands.
+const caddie_host_build* build_service();
+const caddie_host_graph* graph_service();
+caddie_build* to_abi(Build* build);
+Build* from_abi(caddie_build* build);
+
+}  // namespace caddie::plugins

@@ -1,0 +1,21 @@
+# caddie_add_plugin(NAME SOURCES... [LIBRARIES ...]): one plugin file, NAME.so, that exports caddie_entry_v1 alone.
+set(CADDIE_PLUGIN_EXPORTS "${CMAKE_CURRENT_LIST_DIR}/plugin-exports.map")
+
+function(caddie_add_plugin name)
+  cmake_parse_arguments(arg "" "" "LIBRARIES" ${ARGN})
+  add_library(${name} MODULE ${arg_UNPARSED_ARGUMENTS})
+  set_target_properties(${name} PROPERTIES
+    PREFIX "" SUFFIX ".so"
+    CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
+    CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_link_libraries(${name} PRIVATE caddie::sdk ${arg_LIBRARIES})
+  target_link_options(${name} PRIVATE "LINKER:--version-script=${CADDIE_PLUGIN_EXPORTS}")
+  if(NOT CADDIE_SANITIZE)
+    target_link_options(${name} PRIVATE "LINKER:-z,defs")
+  endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${name} PRIVATE -fno-gnu-unique)
+  endif()
+  target_compile_definitions(${name} PRIVATE
+    "CADDIE_BUILD_INFO=\"${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}\"")
+endfunction()
