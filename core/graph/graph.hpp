@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,8 +70,10 @@ class Graph {
 
   Value leaf(LeafKind kind, std::string_view name, DType dtype, const Shape& shape);
 
-  // The first output of a new node, 0 after any mistake. Checks count, types and shapes of inputs and attributes and
-  // fills defaults of attributes.
+  // The first output of a new node, 0 after any mistake. Checks count, types and shapes of inputs and attributes.
+  // The node's attributes are complete and in one form, so that readers need no special cases: the table's order,
+  // defaults filled in, axes counted from the front, reshape's -1 worked out, axes of reductions and reverse in
+  // rising order and never "none means all". A list that is left out is empty. Lengths are at least 1.
   Value emit(Op op, std::span<const Value> inputs, Attributes attributes = {});
   Value emit(Op op, std::initializer_list<Value> inputs, Attributes attributes = {});
   // Output number `index` of the node that makes `first`.
@@ -81,6 +84,8 @@ class Graph {
 
   // Names for people: everything emitted until pop_scope carries the path, "blocks.7.attn/rope".
   void push_scope(std::string_view name);
+  // The same with a whole path, whatever scope is open.
+  void push_path(std::string_view path);
   void pop_scope();
   [[nodiscard]] const std::string& current_scope() const;
 
@@ -103,24 +108,35 @@ class Graph {
   [[nodiscard]] const Leaf* leaf_of(Value value) const;  // nullptr when the value is no leaf
   [[nodiscard]] std::span<const Output> outputs() const { return outputs_; }
   [[nodiscard]] std::span<const Update> updates() const { return updates_; }
-  [[nodiscard]] const std::string& scope_name(std::uint32_t scope) const { return scopes_[scope]; }
+  [[nodiscard]] const std::string& scope_name(std::uint32_t scope) const { return scopes_[scope].path; }
   // One line per node, for tests and for people.
   [[nodiscard]] std::string text() const;
 
   // For passes that rebuild a graph: emit with the scope and the site of another graph's node.
   Value emit_like(const Graph& other, const Node& node, std::span<const Value> inputs);
-  void set_outputs(std::vector<Output> outputs) { outputs_ = std::move(outputs); }
 
  private:
-  Value add_node(Op op, std::vector<Value> inputs, Attributes attributes, std::span<const ValueInfo> outputs,
-                 std::uint64_t site);
+  struct Scope {
+    std::string path;
+    std::uint32_t random_nodes = 0;  // numbers the sites of this scope
+  };
+
+  std::uint32_t intern_scope(std::string_view path);
+  std::uint64_t next_site(std::uint32_t scope);
+  void fail_at(std::uint32_t scope, Error error);
+  // Sites of random operations: `site`, or a new one when it is 0.
+  Value emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<const Value> inputs, Attributes attributes);
+  Value add_node(Node node, std::span<const ValueInfo> outputs);
+  bool name_is_free(std::string_view name, const char* what);
 
   std::vector<Node> nodes_;
   std::vector<ValueInfo> values_;
   std::vector<Leaf> leaves_;
   std::vector<Output> outputs_;
   std::vector<Update> updates_;
-  std::vector<std::string> scopes_;
+  std::vector<Scope> scopes_;
+  std::map<std::string, std::uint32_t, std::less<>> scope_numbers_;
+  std::map<std::string, std::uint32_t, std::less<>> leaf_numbers_;
   std::vector<std::uint32_t> scope_stack_;
   Error error_;
   bool failed_ = false;

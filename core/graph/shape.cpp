@@ -29,4 +29,18 @@ std::string Shape::text() const {
   return out + "]";
 }
 
+bool broadcast_shapes(const Shape& a, const Shape& b, Shape& result) {
+  const Shape& longer = a.rank() >= b.rank() ? a : b;
+  const Shape& shorter = a.rank() >= b.rank() ? b : a;
+  const int lead = longer.rank() - shorter.rank();
+  result = longer;
+  for (int axis = 0; axis < shorter.rank(); ++axis) {
+    std::int64_t& length = result[lead + axis];
+    if (shorter[axis] == length || shorter[axis] == 1) continue;
+    if (length != 1) return false;
+    length = shorter[axis];
+  }
+  return true;
+}
+
 }  // namespace caddie::graph

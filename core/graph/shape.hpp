@@ -41,4 +41,7 @@ class Shape {
   int rank_ = 0;
 };
 
+// What two shapes broadcast to as in NumPy, and whether they do.
+bool broadcast_shapes(const Shape& a, const Shape& b, Shape& result);
+
 }  // namespace caddie::graph
