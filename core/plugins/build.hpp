@@ -3,6 +3,7 @@
 // A Build belongs to one thread and lives while plugins build. Afterwards take() hands over what was made.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -143,7 +144,7 @@ class Build {
   const std::vector<BlockInstance>* blocks_;
   BuildResult result_;
   int visit_ = -1;
-  std::vector<Running> running_;
+  std::deque<Running> running_;  // info() hands out pointers into it
   std::string instance_;
   std::string state_prefix_;
   std::map<std::string, graph::Value, std::less<>> tensors_;

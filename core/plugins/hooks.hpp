@@ -31,7 +31,7 @@ std::string hooks_markdown();
 
 // One function at one hook.
 struct Attachment {
-  std::string hook;
+  std::string hook = {};
   HookKind kind = HookKind::chain;
   std::int32_t phase = 0;
   caddie_hook_function function = nullptr;
