@@ -216,4 +216,10 @@ Result<Card> read_card(const std::filesystem::path& folder) {
   return parse_card(*text, path.string());
 }
 
+std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& folder, const SplitRecord& split) {
+  std::vector<std::filesystem::path> paths;
+  for (const ShardRecord& record : split.shards) paths.push_back(folder / record.file);
+  return paths;
+}
+
 }  // namespace caddie::data

@@ -65,4 +65,7 @@ Result<Card> parse_card(std::string_view text, const std::string& name);
 
 Result<Card> read_card(const std::filesystem::path& folder);
 
+// Where the shards of a split lie.
+std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& folder, const SplitRecord& split);
+
 }  // namespace caddie::data

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_set>
 
 #include "core/base/file.hpp"
 #include "core/base/hash.hpp"
 #include "core/data/byte_table.hpp"
+#include "core/data/documents.hpp"
 #include "core/data/encode.hpp"
 #include "core/data/output_folder.hpp"
 #include "core/data/shard.hpp"
@@ -35,6 +35,17 @@ Result<void> check_settings(const PrepareSettings& settings) {
     return bad(fmt::format("character_coverage is {}; choose a share above 0, at most 1", settings.character_coverage));
   }
   return {};
+}
+
+// A later run would read what an earlier one wrote.
+Result<void> check_output(const fs::path& source, const fs::path& output) {
+  std::error_code code;
+  if (!fs::is_directory(source, code)) return {};
+  const fs::path inner = fs::weakly_canonical(output, code);
+  const fs::path outer = fs::weakly_canonical(source, code);
+  const bool inside = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+  if (!inside) return {};
+  return Error{Code::argument, output.string(), "the output lies inside the source folder; choose a place outside it"};
 }
 
 // Everything that decides the result apart from the source's bytes.
@@ -100,7 +111,7 @@ struct SplitContent {
 // Joins the encoded documents, without those whose tokens `seen` has already: texts that differ only in what the
 // tokenizer normalises away must not stand twice, and above all not on both sides.
 SplitContent join(const std::vector<const Document*>& documents, const std::vector<EncodedDocument>& encoded,
-                  std::unordered_set<std::string>& seen, Card& card) {
+                  DigestSet& seen, Card& card) {
   SplitContent content;
   for (std::size_t i = 0; i < documents.size(); ++i) {
     const std::vector<TokenId>& tokens = encoded[i].tokens;
@@ -108,8 +119,7 @@ SplitContent join(const std::vector<const Document*>& documents, const std::vect
       ++card.documents_empty;
       continue;
     }
-    if (!seen.insert(sha256_hex(std::span(reinterpret_cast<const std::uint8_t*>(tokens.data()), tokens.size() * 2)))
-             .second) {
+    if (!seen.insert(digest_tokens(tokens)).second) {
       ++card.documents_duplicate;
       continue;
     }
@@ -146,6 +156,7 @@ class Run {
 
   Result<PrepareResult> operator()() {
     if (auto valid = check_settings(settings_); !valid) return valid.error();
+    if (auto valid = check_output(settings_.source, output_); !valid) return valid.error();
     report("read");
     std::optional<Tokenizer> tokenizer;
     if (!settings_.tokenizer_model.empty()) {
@@ -215,7 +226,7 @@ class Run {
     const auto train = encode(selection.train);
     if (!train) return train.error();
 
-    std::unordered_set<std::string> seen;
+    DigestSet seen;
     SplitContent validation_content = join(selection.validation, *validation, seen, card_);
     SplitContent train_content = join(selection.train, *train, seen, card_);
     if (validation_content.tokens.empty() || train_content.tokens.empty()) {

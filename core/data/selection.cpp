@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <unordered_set>
 
 #include "core/base/hash.hpp"
+#include "core/data/documents.hpp"
 
 namespace caddie::data {
 namespace {
@@ -50,10 +48,7 @@ std::uint64_t order_key(const Sha256Digest& digest, std::uint64_t seed) {
 
 std::vector<Candidate> distinct_candidates(const std::vector<Document>& documents, std::uint64_t seed,
                                            Selection& selection) {
-  struct DigestHash {
-    std::size_t operator()(const Sha256Digest& digest) const { return static_cast<std::size_t>(leading_bits(digest)); }
-  };
-  std::unordered_set<Sha256Digest, DigestHash> seen;
+  DigestSet seen;
   std::vector<Candidate> candidates;
   candidates.reserve(documents.size());
   for (const Document& document : documents) {
