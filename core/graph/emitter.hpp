@@ -1,4 +1,4 @@
-// Short names for emitting operations, for decompositions, derivatives and tests. Inside core/graph only.
+// Short names for emitting operations, for the host: decompositions, derivatives, the training loss, tests.
 #pragma once
 
 #include <cstdint>

@@ -116,6 +116,9 @@ void Build::call(const BlockInstance& block, const Attachment& attachment, std::
       fail(Code::argument, fmt::format("the block gave no value for the hook \"{}\"", attachment.hook));
     }
   }
+  if (!graph().failed()) {
+    result_.calls.push_back({block.name, attachment.hook, attachment.kind, visit_, inputs, outputs});
+  }
   running_.pop_back();
   graph().pop_scope();
 }
@@ -206,8 +209,7 @@ Result<caddie_visit_plan> Build::run_plan(std::string_view hook, caddie_visit_pl
 // ---- wires, tensors, scalars ------------------------------------------------------------------------------------------
 
 Value Build::wire(std::string_view name) const {
-  const auto found = result_.wires.find(std::string(name));
-  return found == result_.wires.end() ? 0 : found->second;
+  return result_.wire(std::string(name));
 }
 
 void Build::set_wire(std::string_view name, Value value) { result_.wires[std::string(name)] = value; }
@@ -271,6 +273,12 @@ Value Build::declare(const caddie_tensor_spec& spec, bool state) {
 }
 
 Value Build::declare_parameter(const caddie_tensor_spec& spec) { return declare(spec, false); }
+Value Build::declare_bank(const std::string& name, const graph::Shape& shape) {
+  const Value value = graph().leaf(graph::LeafKind::parameter, name, graph::DType::f32, shape);
+  tensor_of_value_.emplace(value, name);
+  return value;
+}
+
 Value Build::declare_state(const caddie_tensor_spec& spec) { return declare(spec, true); }
 
 void Build::set_state(Value state, Value next) {

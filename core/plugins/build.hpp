@@ -68,9 +68,20 @@ struct BlockInstance {
   std::vector<int> modes;                  // CADDIE_MODE_*; empty: all
 };
 
+// One call of a block's function: what it was given and what it made. Shows what a block really changed.
+struct HookCall {
+  std::string instance;
+  std::string hook;
+  HookKind kind = HookKind::chain;
+  int visit = -1;
+  std::vector<graph::Value> inputs;
+  std::vector<graph::Value> outputs;
+};
+
 // Everything a finished build leaves behind.
 struct BuildResult {
   graph::Graph graph;
+  std::vector<HookCall> calls;           // in order, successful ones
   std::vector<TensorDeclaration> parameters;
   std::vector<TensorDeclaration> states;
   std::vector<StepScalar> scalars;
@@ -79,6 +90,11 @@ struct BuildResult {
   std::map<std::string, graph::Value> wires;
   std::vector<int> visits;               // layer of every visit
   int encoder_visits = 0;
+
+  [[nodiscard]] graph::Value wire(const std::string& name) const {
+    const auto found = wires.find(name);
+    return found == wires.end() ? 0 : found->second;
+  }
 };
 
 class Build {
@@ -110,6 +126,8 @@ class Build {
   void set_wire(std::string_view name, graph::Value value);
 
   graph::Value declare_parameter(const caddie_tensor_spec& spec);
+  // A bank's values as a parameter leaf named `name`, for optimizers and averagers; a state may start as its copy.
+  graph::Value declare_bank(const std::string& name, const graph::Shape& shape);
   graph::Value declare_state(const caddie_tensor_spec& spec);
   void set_state(graph::Value state, graph::Value next);
   graph::Value step_scalar(std::string_view name, caddie_step_function function, void* user);

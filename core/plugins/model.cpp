@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/graph/emitter.hpp"
+
 namespace caddie::plugins {
 
 using graph::DType;
@@ -126,21 +128,13 @@ Value build_stream(Build& build, Value tokens) {
 
 // The training loss: mean over tokens of nll * weight, and what the blocks add.
 void build_loss(Build& build, const std::vector<Value>& per_token) {
-  graph::Graph& graph = build.graph();
-  const std::vector<std::int64_t> shape = {build.request().batch, build.request().context};
-  graph::Attributes ones;
-  ones.set("values", std::vector<double>{1.0}).set("shape", shape).set("dtype", std::int64_t{CADDIE_F32});
-  std::vector<Value> weight_inputs = {graph.emit(graph::Op::constant, {}, std::move(ones))};
+  const graph::Emitter emit{build.graph()};
+  const Shape rows = {build.request().batch, build.request().context};
+  std::vector<Value> weight_inputs = {emit.filled(rows, 1.0)};
   weight_inputs.insert(weight_inputs.end(), per_token.begin(), per_token.end());
   const Value weight = one(build, "loss.weight", "", weight_inputs);
-  graph::Attributes all;
-  all.set("axes", std::vector<std::int64_t>{});
-  const Value sum = graph.emit(graph::Op::reduce_sum, {graph.emit(graph::Op::mul, {per_token[0], weight})}, std::move(all));
-  graph::Attributes inverse;
-  inverse.set("values", std::vector<double>{1.0 / static_cast<double>(shape[0] * shape[1])})
-      .set("shape", std::vector<std::int64_t>{})
-      .set("dtype", std::int64_t{CADDIE_F32});
-  const Value mean = graph.emit(graph::Op::mul, {sum, graph.emit(graph::Op::constant, {}, std::move(inverse))});
+  const Value sum = emit.reduce(graph::Op::reduce_sum, emit.mul(per_token[0], weight), {}, false);
+  const Value mean = emit.scale(sum, 1.0 / static_cast<double>(rows.elements()));
   std::vector<Value> term_inputs = {mean};
   term_inputs.insert(term_inputs.end(), per_token.begin(), per_token.end());
   build.set_wire("loss", one(build, "loss.term", "", term_inputs));

@@ -1,0 +1,99 @@
+#include "core/train/states.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/train/initialise.hpp"
+
+namespace caddie::train {
+namespace {
+
+std::size_t state_bytes(const graph::Executor& executor, const plugins::TensorDeclaration& state) {
+  return static_cast<std::size_t>(state.shape.elements()) * executor.element_bytes(state.dtype);
+}
+
+// The current values of the bank whose leaf has this name.
+Result<std::vector<float>> bank_values(graph::Executor& executor, const ParameterStore& parameters, const std::string& leaf) {
+  const auto bank = std::ranges::find(parameters.banks(), leaf, &Bank::name);
+  if (bank == parameters.banks().end()) return Error{Code::internal, leaf, "is no bank a state could start from"};
+  std::vector<float> values(static_cast<std::size_t>(bank->shape().elements()));
+  auto done = executor.download(std::as_writable_bytes(std::span(values)), {bank->values, 0});
+  if (!done) return done.error();
+  return values;
+}
+
+}  // namespace
+
+Result<void> StateStore::add(const std::vector<plugins::TensorDeclaration>& states, const ParameterStore& parameters,
+                             std::uint64_t seed) {
+  for (const plugins::TensorDeclaration& state : states) {
+    if (entries_.contains(state.path)) continue;
+    auto buffer = executor_->allocate(state_bytes(*executor_, state));
+    if (!buffer) return buffer.error();
+    const auto initial = state.initialiser.kind == CADDIE_INIT_COPY ? bank_values(*executor_, parameters, state.initialiser.copy)
+                                                                    : initial_values(state, seed);
+    if (!initial) return initial.error();
+    Result<void> done;
+    if (state.dtype == graph::DType::i32) {
+      const std::vector<std::int32_t> whole(initial->begin(), initial->end());
+      done = executor_->upload({*buffer, 0}, std::as_bytes(std::span(whole)));
+    } else {
+      done = executor_->upload({*buffer, 0}, std::as_bytes(std::span(*initial)));
+    }
+    if (!done) return done;
+    entries_.emplace(state.path, Entry{state, *buffer});
+  }
+  return {};
+}
+
+Result<void> StateStore::bind(graph::Program& program, const std::vector<plugins::TensorDeclaration>& states) const {
+  for (const plugins::TensorDeclaration& state : states) {
+    if (auto done = program.bind(state.path, {entries_.at(state.path).buffer, 0}); !done) return done;
+  }
+  return {};
+}
+
+Result<graph::BufferPtr> ScalarInputs::tie(graph::Program& program, const std::string& leaf) {
+  auto buffer = executor_->allocate(sizeof(float));
+  if (!buffer) return buffer.error();
+  if (auto done = program.bind(leaf, {*buffer, 0}); !done) return done.error();
+  return *buffer;
+}
+
+Result<void> ScalarInputs::add(graph::Program& program, const std::vector<plugins::StepScalar>& scalars) {
+  for (const plugins::StepScalar& scalar : scalars) {
+    auto buffer = tie(program, scalar.leaf);
+    if (!buffer) return buffer.error();
+    entries_.push_back({scalar, *buffer});
+  }
+  return {};
+}
+
+Result<void> ScalarInputs::add(graph::Program& program, const std::string& leaf) {
+  return add(program, {plugins::StepScalar{leaf, nullptr, nullptr}});
+}
+
+Result<void> ScalarInputs::set(const caddie_step& step) {
+  for (const Entry& entry : entries_) {
+    if (entry.scalar.function == nullptr) continue;
+    const double value = entry.scalar.function(entry.scalar.user, &step);
+    if (!std::isfinite(value)) {
+      return Error{Code::argument, entry.scalar.leaf, fmt::format("is {} at step {}; a step scalar must be finite", value, step.step)};
+    }
+    const auto number = static_cast<float>(value);
+    if (auto done = executor_->upload({entry.buffer, 0}, std::as_bytes(std::span(&number, 1))); !done) return done;
+  }
+  return {};
+}
+
+Result<void> ScalarInputs::set(const std::string& leaf, float value) {
+  for (const Entry& entry : entries_) {
+    if (entry.scalar.leaf != leaf) continue;
+    if (auto done = executor_->upload({entry.buffer, 0}, std::as_bytes(std::span(&value, 1))); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace caddie::train
