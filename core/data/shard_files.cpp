@@ -48,7 +48,7 @@ Result<std::vector<std::filesystem::path>> find_shards(std::span<const std::stri
     }
     std::error_code code;
     if (!std::filesystem::is_regular_file(path, code)) {
-      return Error{Code::io, pattern, code ? "cannot read the shard: " + code.message() : "there is no such shard"};
+      return Error{Code::io, pattern, code ? "cannot read the shard: " + code.message() : "is not a regular file"};
     }
     found.push_back(path);
   }
