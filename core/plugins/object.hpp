@@ -1,6 +1,6 @@
 // A plugin object with its configuration, and the host it talks to.
 //
-// Ownership: an Object owns the caddie_object and destroys it; it must not outlive the Host it was made with.
+// Ownership: an Object owns the caddie_object and destroys it; it must not outlive the Host and the Registry it was made with.
 #pragma once
 
 #include <cstdint>
@@ -52,14 +52,16 @@ class Object {
     return *static_cast<const Table*>(table_);
   }
 
-  // State as bytes; empty for an object without state.
+  // State as bytes, at most 64 MiB, behind the version of their form; empty for an object without state.
   Result<std::vector<std::uint8_t>> save() const;
+  // After a refusal the object may hold half of the state: destroy it.
   Result<void> load(const std::vector<std::uint8_t>& bytes);
 
  private:
   caddie_object* object_ = nullptr;
   const void* table_ = nullptr;
-  const Description* description_ = nullptr;
+  const Description* description_ = nullptr;  // the registry's
+  std::uint32_t state_version_ = 0;
   std::string instance_;
 };
 

@@ -39,8 +39,9 @@ struct Skipped {
 struct ScanOptions {
   std::vector<std::filesystem::path> folders;  // earlier folders win when two files have the same id
   std::filesystem::path cache_file;            // empty: no cache
-  std::vector<std::string> scanner;            // argv of the child that describes one file, the file's path is appended
-  double timeout_seconds = 5;
+  std::vector<std::string> scanner;            // argv of the child, the paths of one or more files are appended; empty: the
+                                               // files are loaded and described in this process, for files that are trusted
+  double timeout_seconds = 5;                  // for one file
 };
 
 class Registry {
@@ -62,8 +63,12 @@ class Registry {
   std::vector<Skipped> skipped_;
 };
 
-// What the scanner child prints: every descriptor of one file as JSON. Loads the file.
+// Every descriptor of one file as JSON. Loads the file.
 Result<nlohmann::json> describe_file(const std::filesystem::path& path);
+
+// The whole of the scanner child: prints describe_file's JSON, or {"error", "code"}, one line for each file, and ends the
+// process. Whatever the plugins print themselves is thrown away.
+[[noreturn]] void describe_and_exit(const std::vector<std::filesystem::path>& paths);
 
 // "caddie.block/1.draft" -> "block"; empty for an id that is no interface of ours.
 std::string short_interface(std::string_view interface_id);
