@@ -1,5 +1,5 @@
-// z-loss: keeps the log-sum-exp of the logits near zero, so that they do not drift (de Brebisson & Vincent 2015,
-// arXiv:1511.05042; PaLM, Chowdhery et al. 2022, arXiv:2204.02311).
+// z-loss: keeps the log-sum-exp of the logits near zero, so that they do not drift (Chowdhery et al. 2022, "PaLM",
+// arXiv:2204.02311).
 //
 //   loss <- loss + weight * mean(lse^2),   d/dz_j = (2 weight / tokens) * lse * p_j
 //
@@ -14,7 +14,7 @@ using namespace caddie;
 struct ZLoss : Block {
   static constexpr Identity identity{.id = "z-loss",
                                      .summary = "pulls the log-sum-exp of the logits towards zero",
-                                     .citation = "de Brebisson & Vincent 2015, arXiv:1511.05042"};
+                                     .citation = "Chowdhery et al. 2022, arXiv:2204.02311"};
 
   Number weight{this, "weight", 1e-4, "weight of the term in the loss", range(0, 1000)};
   Number shift{this, "shift", 0.0, "added to the log-sum-exp", range(-1e6, 1e6)};
