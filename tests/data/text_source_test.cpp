@@ -113,10 +113,10 @@ TEST(Dictd, ReadsADictionary) {
   TemporaryFolder folder;
   const std::string data = "header textfirst\nsecond fa\xe7" "ade\n";
   folder.write("d.dict.dz", gzip(data));
-  folder.write("d.index", "00-database-info\tA\tL\nfirst\tL\tG\nsecond\tR\tP\nother\tL\tG\n");
+  folder.write("d.index", "00-database-info\tA\tL\nfirst\tL\tG\nsecond\tR\tO\nother\tL\tG\n");
   const auto corpus = read(folder / "d.dict.dz");
   ASSERT_TRUE(corpus.ok());
-  EXPECT_EQ(texts_of(*corpus), (Texts{"tfirst", "second fa\xEF\xBF\xBD" "ade\n"}));
+  EXPECT_EQ(texts_of(*corpus), (Texts{"first\n", "second fa\xEF\xBF\xBD" "ade\n"}));
   EXPECT_EQ(corpus->replaced_bytes, 1);
   EXPECT_ERROR(read(folder / "d.dict.dz", {InvalidUtf8::error}), "(entry at 17): is not UTF-8 at byte 9");
 
