@@ -1,0 +1,69 @@
+// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32, row-major, strided, batched.
+//
+// Each element of C is summed over k in an order that the shape alone decides: blocks of the depth, one chain of
+// multiply-adds inside a block. So the bits do not depend on the number of threads, on batching, on the operands'
+// strides or on packing B beforehand. NaN and infinities go through as in plain loops.
+//
+// B may be packed once (weights, once per step) and used in many products. Packed data belongs to the instruction set
+// that was active when it was made.
+//
+// Nothing allocates; the caller owns all memory. C must not overlap A or B. Threads: the work is dealt over the pool;
+// any number of products may run at the same time with workspaces of their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cpu/thread_pool.hpp"
+
+namespace caddie::cpu {
+
+// One operand. Element (row, column) of the matrix as it enters the product is data[row * ld + column], or
+// data[column * ld + row] if transposed. ld counts floats; consecutive matrices are batch_stride floats apart (0: all
+// products share one).
+struct Operand {
+  const float* data = nullptr;
+  std::int64_t ld = 0;
+  bool transposed = false;
+  std::int64_t batch_stride = 0;
+};
+
+// Called once for each finished rectangle of C while it is in the cache, from the thread that made it:
+// apply(context, batch, row, column, rows, columns, c, ldc) with c at element (row, column). The rectangles tile C in
+// a way that depends on the number of threads, so the function must treat elements independently.
+struct Epilogue {
+  void (*apply)(void* context, std::int64_t batch, std::int64_t row, std::int64_t column, std::int64_t rows,
+                std::int64_t columns, float* c, std::int64_t ldc) = nullptr;
+  void* context = nullptr;
+};
+
+struct Gemm {
+  std::int64_t m = 0;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+  std::int64_t batch = 1;
+  Operand a{};  // [M, K]
+  Operand b{};  // [K, N]; not read when packed_b is given
+  const float* packed_b = nullptr;      // from pack_b; 64-byte aligned
+  std::int64_t packed_b_stride = 0;     // floats from one batch element to the next; 0: all products share one
+  float* c = nullptr;
+  std::int64_t ldc = 0;
+  std::int64_t c_batch_stride = 0;
+  bool accumulate = false;  // C += instead of C =
+  Epilogue epilogue{};
+};
+
+// Bytes of workspace that gemm() needs with a pool of `threads`, for the active instruction set. Depends on shapes and
+// on whether packed_b is set, not on the data.
+std::size_t gemm_workspace_bytes(const Gemm& gemm, int threads);
+
+// workspace: 64-byte aligned, gemm_workspace_bytes(...) long; may be null if that is 0.
+void gemm(const Gemm& gemm, ThreadPool& pool, void* workspace);
+
+// Bytes of a packed [K, N] matrix: a multiple of 64.
+std::size_t packed_b_bytes(std::int64_t k, std::int64_t n);
+
+// packed: 64-byte aligned, packed_b_bytes(k, n) long. b.batch_stride is not used.
+void pack_b(const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed);
+
+}  // namespace caddie::cpu

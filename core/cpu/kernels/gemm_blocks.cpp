@@ -1,0 +1,91 @@
+#include "core/cpu/kernels/gemm_blocks.hpp"
+
+#include <algorithm>
+
+namespace caddie::cpu {
+namespace {
+
+constexpr std::int64_t kBlockTiles = 10;      // tiles of rows of A packed at a time: they stay in L2
+constexpr std::int64_t kBlockColumns = 1024;  // columns of C that are finished before the next rows
+
+}  // namespace
+
+std::int64_t depth_block(std::int64_t k) {
+  if (k <= kMostDepth) return std::max<std::int64_t>(k, 1);
+  return round_up(ceil_div(k, ceil_div(k, kMostDepth)), 16);
+}
+
+std::int64_t packed_a_floats(std::int64_t block) {
+  return round_up(kBlockTiles * kernels().gemm->tile_rows * block, 16);
+}
+
+std::int64_t packed_b_offset(std::int64_t n, std::int64_t k0, std::int64_t depth, std::int64_t column) {
+  return k0 * round_up(n, kernels().gemm->tile_columns) + column * depth;
+}
+
+Rectangle part_of(std::int64_t m, std::int64_t n, std::int64_t row_parts, std::int64_t column_parts,
+                  std::int64_t index) {
+  const GemmTable& table = *kernels().gemm;
+  const auto cut = [](std::int64_t size, std::int64_t unit, std::int64_t parts, std::int64_t i) {
+    return std::min(size, ceil_div(size, unit) * i / parts * unit);
+  };
+  const std::int64_t i = index / column_parts;
+  const std::int64_t j = index % column_parts;
+  Rectangle part;
+  part.row = cut(m, table.tile_rows, row_parts, i);
+  part.rows = cut(m, table.tile_rows, row_parts, i + 1) - part.row;
+  part.column = cut(n, table.tile_columns, column_parts, j);
+  part.columns = cut(n, table.tile_columns, column_parts, j + 1) - part.column;
+  return part;
+}
+
+namespace {
+
+// The part of A that is packed after the block of rows [i, i + rows) and depth [k, k + length).
+Upcoming next_block(const Operand& a, const Rectangle& part, const DepthRange& depth, std::int64_t i, std::int64_t k,
+                    std::int64_t block_rows) {
+  k += depth.block;
+  if (k >= depth.end) {
+    k = depth.begin;
+    i += block_rows;
+    if (i >= part.row + part.rows) return {};
+  }
+  const std::int64_t rows = std::min(block_rows, part.row + part.rows - i);
+  const std::int64_t length = std::min(depth.block, depth.end - k);
+  const float* from = a.transposed ? a.data + k * a.ld + i : a.data + i * a.ld + k;
+  const std::int64_t runs = a.transposed ? length : rows;
+  const std::int64_t floats = a.transposed ? rows : length;
+  return {reinterpret_cast<const char*>(from), runs, 4 * floats, 4 * a.ld};
+}
+
+}  // namespace
+
+void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n, const DepthRange& depth,
+                        const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const Epilogue& epilogue, std::int64_t batch) {
+  const GemmTable& table = *kernels().gemm;
+  const std::int64_t block_rows = kBlockTiles * table.tile_rows;
+  const std::int64_t last_column = part.column + part.columns;
+  const std::int64_t last_row = part.row + part.rows;
+  for (std::int64_t j = part.column; j < last_column; j += kBlockColumns) {
+    const std::int64_t columns = std::min(kBlockColumns, last_column - j);
+    for (std::int64_t i = part.row; i < last_row; i += block_rows) {
+      const std::int64_t rows = std::min(block_rows, last_row - i);
+      float* block = c + i * ldc + j;
+      for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
+        const std::int64_t length = std::min(depth.block, depth.end - k);
+        const bool add = accumulate || k > depth.begin;
+        if (length > 0) {
+          const float* from = a.transposed ? a.data + k * a.ld + i : a.data + i * a.ld + k;
+          table.pack_a(from, a.ld, a.transposed, rows, length, a_space);
+        }
+        const float* panels = packed_b + packed_b_offset(n, k - depth.begin, length, j);
+        table.multiply(a_space, panels, table.tile_columns * length, rows, columns, length, block, ldc, add,
+                       next_block(a, part, depth, i, k, block_rows));
+      }
+      if (epilogue.apply != nullptr) epilogue.apply(epilogue.context, batch, i, j, rows, columns, block, ldc);
+    }
+  }
+}
+
+}  // namespace caddie::cpu

@@ -1,0 +1,53 @@
+// How a product is cut into blocks, and the product of one rectangle of C on one thread. Internal to the kernels;
+// attention, cross-entropy and gemm.cpp share it.
+#pragma once
+
+#include <cstdint>
+
+#include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/kernels/tables.hpp"
+
+namespace caddie::cpu {
+
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
+
+// Depth of the blocks that [0, k) is cut into: nearly equal parts of at most kMostDepth. Part of the numeric contract:
+// the sums of one block are added to C as a whole.
+constexpr std::int64_t kMostDepth = 384;
+std::int64_t depth_block(std::int64_t k);
+
+// Floats of A that one thread packs at a time when the depth is cut into blocks of `block`.
+std::int64_t packed_a_floats(std::int64_t block);
+
+// Offset, in floats, of the panel that holds column `column` (a multiple of the tile's columns) of the block that
+// starts at depth k0, in a packed [k, n] matrix; depth is that block's.
+std::int64_t packed_b_offset(std::int64_t n, std::int64_t k0, std::int64_t depth, std::int64_t column);
+
+// A rectangle of C. Rows are any; `column` is a multiple of the tile's columns.
+struct Rectangle {
+  std::int64_t row = 0;
+  std::int64_t column = 0;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+};
+
+// Part `index` of `row_parts` x `column_parts` nearly equal rectangles of whole tiles; may be empty.
+Rectangle part_of(std::int64_t m, std::int64_t n, std::int64_t row_parts, std::int64_t column_parts,
+                  std::int64_t index);
+
+// The blocks of the depth that one call works on: [begin, end) in steps of `block`.
+struct DepthRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t block = 1;
+};
+
+// C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a and c point at element (0, 0)
+// of the whole matrices, packed_b at the block depth.begin, n is the width of the whole B. a_space:
+// packed_a_floats(...) floats. The epilogue, if any, is applied to the finished blocks of C.
+void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n, const DepthRange& depth,
+                        const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const Epilogue& epilogue = {}, std::int64_t batch = 0);
+
+}  // namespace caddie::cpu

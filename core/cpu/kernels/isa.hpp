@@ -1,0 +1,25 @@
+// Which instruction set the kernels use. All that this machine can run are compiled in; the widest is the default.
+//
+// Results are bit-identical for any number of threads under one instruction set; between instruction sets they differ
+// by rounding. Packed matrices (gemm.hpp) belong to the instruction set they were packed under.
+//
+// Threads: set_active_isa is for start-up and tests; no kernel may run at the same time.
+#pragma once
+
+#include <vector>
+
+namespace caddie::cpu {
+
+enum class Isa { portable, avx2, avx512 };
+
+const char* name(Isa isa);
+
+// All that this machine can run, narrowest first; never empty.
+const std::vector<Isa>& available_isas();
+
+Isa active_isa();
+
+// False, and nothing changes, if this machine cannot run `isa`.
+bool set_active_isa(Isa isa);
+
+}  // namespace caddie::cpu

@@ -1,0 +1,144 @@
+// Packing and the loops around the micro-kernel (after Goto and van de Geijn 2008, "Anatomy of high-performance matrix
+// multiplication"): a panel of B stays in L1 while the panels of a block of A, which lies in L2, pass by.
+#include "core/cpu/kernels/per_isa/micro_kernel.hpp"
+#include "core/cpu/kernels/tables.hpp"
+
+namespace caddie::cpu::CADDIE_ISA {
+namespace {
+
+// One panel: `width` <= kWidth columns of a source whose rows are k -> out[k][kWidth], zero-padded.
+template <int kWidth>
+void copy_panel(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t width, float* out) {
+  constexpr int kWhole = kWidth / kLanes;
+  constexpr int kRest = kWidth % kLanes;
+  if (width == kWidth) {
+    for (std::int64_t k = 0; k < depth; ++k, source += ld, out += kWidth) {
+      for (int v = 0; v < kWhole; ++v) store(out + v * kLanes, load(source + v * kLanes));
+      if constexpr (kRest > 0) {
+        store_first(out + kWhole * kLanes, load_first(source + kWhole * kLanes, kRest), kRest);
+      }
+    }
+    return;
+  }
+  for (std::int64_t k = 0; k < depth; ++k, source += ld, out += kWidth) {
+    for (std::int64_t j = 0; j < width; ++j) out[j] = source[j];
+    for (std::int64_t j = width; j < kWidth; ++j) out[j] = 0.0F;
+  }
+}
+
+// One panel from a source whose rows are the panel's columns: source[j][k] -> out[k][kWidth], zero-padded.
+template <int kWidth>
+void transpose_panel(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t width, float* out) {
+  for (std::int64_t j = 0; j < kWidth; j += kLanes) {
+    const std::int64_t rows = most(0, least(kLanes, width - j));       // that exist
+    const std::int64_t lanes = least(kLanes, kWidth - j);              // that the panel has
+    std::int64_t k = 0;
+    for (; k + kLanes <= depth && rows > 0; k += kLanes) {
+      F block[kLanes];
+      for (int i = 0; i < kLanes; ++i) block[i] = i < rows ? load(source + (j + i) * ld + k) : F{};
+      transpose(block);
+      float* to = out + k * kWidth + j;
+      if (lanes == kLanes) {
+        for (int i = 0; i < kLanes; ++i) store(to + i * kWidth, block[i]);
+      } else {
+        for (int i = 0; i < kLanes; ++i) store_first(to + i * kWidth, block[i], lanes);
+      }
+    }
+    for (; k < depth; ++k) {
+      for (std::int64_t i = 0; i < lanes; ++i) out[k * kWidth + j + i] = i < rows ? source[(j + i) * ld + k] : 0.0F;
+    }
+  }
+}
+
+void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, float* out) {
+  for (std::int64_t i = 0; i < rows; i += kTileRows, out += kTileRows * depth) {
+    const std::int64_t height = least(kTileRows, rows - i);
+    if (transposed) {
+      copy_panel<kTileRows>(a + i, lda, depth, height, out);
+    } else {
+      transpose_panel<kTileRows>(a + i * lda, lda, depth, height, out);
+    }
+  }
+}
+
+void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, float* out) {
+  for (std::int64_t j = 0; j < columns; j += kTileColumns, out += kTileColumns * depth) {
+    const std::int64_t width = least(kTileColumns, columns - j);
+    if (transposed) {
+      transpose_panel<kTileColumns>(b + j * ldb, ldb, depth, width, out);
+    } else {
+      copy_panel<kTileColumns>(b + j, ldb, depth, width, out);
+    }
+  }
+}
+
+// Spreads the prefetches of an Upcoming evenly over a number of calls of step().
+class Prefetcher {
+ public:
+  Prefetcher(const Upcoming& memory, std::int64_t calls)
+      : row_(memory.data), stride_(memory.stride), lines_((memory.bytes + kLine - 1) / kLine), rows_(memory.rows) {
+    per_call_ = (lines_ * rows_ + calls - 1) / calls;
+  }
+  CADDIE_INLINE void step() {
+    for (std::int64_t i = 0; i < per_call_ && rows_ > 0; ++i) {
+      __builtin_prefetch(row_ + line_ * kLine, 0, 2);
+      if (++line_ == lines_) {
+        line_ = 0;
+        row_ += stride_;
+        --rows_;
+      }
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kLine = 64;
+  const char* row_;
+  std::int64_t stride_;
+  std::int64_t lines_;
+  std::int64_t rows_;
+  std::int64_t line_ = 0;
+  std::int64_t per_call_;
+};
+
+template <int kVectors, Old kOld>
+void multiply_panel(const float* packed_a, std::int64_t rows, TileArgs t, Prefetcher& prefetcher) {
+  std::int64_t i = 0;
+  t.a = packed_a;
+  for (; i + kTileRows <= rows; i += kTileRows) {
+    prefetcher.step();
+    tile<kTileRows, kVectors, 0, kOld>(t);
+    t.a += kTileRows * t.depth;
+    t.c += kTileRows * t.ldc;
+  }
+  if (i < rows) tile_rows<kVectors, 0, kOld, kTileRows - 1>(rows - i, t);
+}
+
+void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
+              std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
+              const Upcoming& upcoming) {
+  const std::int64_t tiles = (columns + kTileColumns - 1) / kTileColumns * (rows / kTileRows);
+  Prefetcher prefetcher(upcoming, most(tiles, 1));
+  for (std::int64_t j = 0; j < columns; j += kTileColumns, packed_b += panel_stride) {
+    const std::int64_t width = least(kTileColumns, columns - j);
+    const bool wide = width > kLanes;
+    const TileArgs t{.depth = depth,
+                     .a = nullptr,
+                     .a_stride = kTileRows,
+                     .b = packed_b,
+                     .b_stride = kTileColumns,
+                     .c = c + j,
+                     .ldc = ldc,
+                     .last_lanes = wide ? width - kLanes : width,
+                     .scale = nullptr};
+    const auto run = wide ? (accumulate ? multiply_panel<2, Old::add> : multiply_panel<2, Old::overwrite>)
+                          : (accumulate ? multiply_panel<1, Old::add> : multiply_panel<1, Old::overwrite>);
+    run(packed_a, rows, t, prefetcher);
+  }
+}
+
+}  // namespace
+
+extern const GemmTable gemm_table;
+const GemmTable gemm_table{kTileRows, kTileColumns, pack_a, pack_b, multiply};
+
+}  // namespace caddie::cpu::CADDIE_ISA

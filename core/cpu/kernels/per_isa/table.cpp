@@ -1,0 +1,9 @@
+#include "core/cpu/kernels/tables.hpp"
+
+namespace caddie::cpu::CADDIE_ISA {
+
+extern const GemmTable gemm_table;
+
+const KernelTable table{&gemm_table};
+
+}  // namespace caddie::cpu::CADDIE_ISA

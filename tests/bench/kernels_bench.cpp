@@ -1,0 +1,173 @@
+// Speed of the CPU kernels beside the machine's ceiling of the same moment: each round runs a loop of independent
+// multiply-adds (the probe), then one kernel. Printed: GFLOP/s and percent of the probe, best and median of the rounds.
+//
+//   bench_kernels [threads] [rounds] [filter]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/kernels/isa.hpp"
+#include "core/cpu/thread_pool.hpp"
+
+namespace {
+
+using namespace caddie::cpu;
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+using Buffer = std::unique_ptr<float, Free>;
+
+Buffer buffer(std::int64_t floats) {
+  const std::size_t bytes = (static_cast<std::size_t>(std::max<std::int64_t>(floats, 16)) * 4 + 63) / 64 * 64;
+  Buffer memory(static_cast<float*>(std::aligned_alloc(64, bytes)));
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+Buffer random_buffer(std::int64_t floats) {
+  static std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  Buffer memory = buffer(floats);
+  for (std::int64_t i = 0; i < floats; ++i) memory.get()[i] = normal(random);
+  return memory;
+}
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+#if defined(__x86_64__)
+// 16 independent chains in registers: acc <- acc * x + y, which moves every chain to and fro around y / (1 - x) with all
+// bits of the significand in motion. (Zeros would flatter the machine: they draw less power and so clock higher.)
+[[gnu::target("avx512f"), gnu::noinline]] void multiply_adds(std::int64_t count, const float* values) {
+  asm volatile(
+      "vmovups (%1), %%zmm30\n"
+      "vmovups 64(%1), %%zmm31\n"
+      ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+      "vmovups 128(%1), %%zmm\\r\n"
+      ".endr\n"
+      "1:\n"
+      ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+      "vfmadd213ps %%zmm31, %%zmm30, %%zmm\\r\n"
+      ".endr\n"
+      "dec %0\n"
+      "jnz 1b\n"
+      : "+r"(count)
+      : "r"(values)
+      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+        "xmm13", "xmm14", "xmm15", "xmm30", "xmm31", "cc", "memory");
+}
+constexpr double kProbeFlops = 16 * 32;
+#endif
+
+// GFLOP/s of the probe on all threads.
+double probe(ThreadPool& pool) {
+#if defined(__x86_64__)
+  if (active_isa() != Isa::avx512) return 1e9;
+  constexpr std::int64_t kCount = 2000000;
+  const double start = seconds();
+  float values[48];
+  for (int i = 0; i < 16; ++i) {
+    values[i] = -0.99999F - 1e-7F * static_cast<float>(i);
+    values[16 + i] = 0.7390851F + 0.0137F * static_cast<float>(i);
+    values[32 + i] = -1.6180339F + 0.171F * static_cast<float>(i);
+  }
+  pool.run(pool.size(), [&](std::int64_t) { multiply_adds(kCount, values); });
+  return kProbeFlops * kCount * pool.size() / (seconds() - start) * 1e-9;
+#else
+  return 1e9;
+#endif
+}
+
+struct Bench {
+  ThreadPool pool;
+  int rounds;
+  std::string filter;
+
+  // Rounds whose probe is more than 5 % under the best one are left out of the medians.
+  void run(const std::string& name, double flops, const std::function<void()>& body) {
+    if (name.find(filter) == std::string::npos) return;
+    body();
+    struct Round { double probe, rate; };
+    std::vector<Round> all;
+    for (int i = 0; i < rounds; ++i) {
+      const double before = probe(pool);
+      const double start = seconds();
+      int repeats = 0;
+      do { body(); ++repeats; } while (seconds() - start < 0.03);
+      const double rate = flops * repeats / (seconds() - start) * 1e-9;
+      all.push_back({std::max(before, probe(pool)), rate});
+    }
+    double best_probe = 0, best_rate = 0;
+    for (const Round& r : all) { best_probe = std::max(best_probe, r.probe); best_rate = std::max(best_rate, r.rate); }
+    std::vector<double> share, rate;
+    for (const Round& r : all) {
+      if (r.probe < 0.95 * best_probe) continue;
+      share.push_back(r.rate / r.probe);
+      rate.push_back(r.rate);
+    }
+    std::sort(share.begin(), share.end());
+    std::sort(rate.begin(), rate.end());
+    std::printf("%-44s best %6.1f median %6.1f GFLOP/s   probe %6.1f   best %5.1f %% median %5.1f %%  (%zu rounds)\n",
+                name.c_str(), best_rate, rate[rate.size() / 2], best_probe, 100 * share.back(),
+                100 * share[share.size() / 2], share.size());
+    std::fflush(stdout);
+  }
+};
+
+void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bool ta, bool tb, bool packed,
+                std::int64_t batch = 1) {
+  const Buffer a = random_buffer(batch * m * k);
+  const Buffer b = random_buffer(batch * k * n);
+  const Buffer c = buffer(batch * m * n);
+  const Buffer pb = buffer(static_cast<std::int64_t>(packed_b_bytes(k, n) / 4));
+  Gemm g{.m = m, .n = n, .k = k, .batch = batch};
+  g.a = {a.get(), ta ? m : k, ta, m * k};
+  g.b = {b.get(), tb ? k : n, tb, k * n};
+  g.c = c.get();
+  g.ldc = n;
+  g.c_batch_stride = m * n;
+  if (packed) {
+    pack_b(g.b, k, n, bench.pool, pb.get());
+    g.packed_b = pb.get();
+  }
+  const Buffer space = buffer(static_cast<std::int64_t>(gemm_workspace_bytes(g, bench.pool.size()) / 4));
+  char name[96];
+  std::snprintf(name, sizeof name, "gemm %ldx%ldx%ld %c%c%s x%ld", static_cast<long>(m), static_cast<long>(n),
+                static_cast<long>(k), ta ? 'T' : 'N', tb ? 'T' : 'N', packed ? " packed" : "",
+                static_cast<long>(batch));
+  bench.run(name, 2.0 * static_cast<double>(batch * m * n * k), [&] { gemm(g, bench.pool, space.get()); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : ThreadPool::available_threads();
+  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
+  std::printf("%s, %d threads\n", name(active_isa()), bench.pool.size());
+  for (const bool packed : {true, false}) {
+    bench_gemm(bench, 4096, 512, 512, false, true, packed);
+    bench_gemm(bench, 4096, 256, 1024, false, true, packed);
+    bench_gemm(bench, 4096, 1024, 256, false, true, packed);
+    bench_gemm(bench, 2048, 1024, 256, false, false, packed);
+    bench_gemm(bench, 4096, 512, 2048, false, true, packed);
+  }
+  bench_gemm(bench, 2048, 2048, 2048, false, false, false);
+  bench_gemm(bench, 256, 256, 4096, true, false, false);
+  bench_gemm(bench, 512, 512, 4096, true, false, false);
+  bench_gemm(bench, 2048, 512, 4096, true, false, false);
+  bench_gemm(bench, 1024, 256, 4096, true, false, false);
+  bench_gemm(bench, 512, 512, 512, false, true, false, 16);
+  bench_gemm(bench, 256, 256, 256, false, true, false, 16);
+  bench_gemm(bench, 256, 1024, 256, false, false, false, 16);
+  return 0;
+}

@@ -1,0 +1,219 @@
+#include <limits>
+#include <string>
+
+#include "core/cpu/kernels/gemm.hpp"
+#include "tests/cpu/kernels/support.hpp"
+
+namespace caddie::cpu {
+namespace {
+
+using namespace caddie::cpu::testing;
+
+struct Case {
+  std::int64_t m, n, k;
+  bool ta = false, tb = false, accumulate = false, packed = false;
+  std::int64_t batch = 1, slack = 0;  // slack: floats between rows
+  bool shared_b = false;
+
+  std::string text() const {
+    return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (ta ? " T" : " N") +
+           (tb ? "T" : "N") + (accumulate ? " +=" : " =") + (packed ? " packed" : "") + " batch " +
+           std::to_string(batch) + " slack " + std::to_string(slack);
+  }
+};
+
+struct Problem {
+  explicit Problem(const Case& what) : shape(what) {
+    lda = (shape.ta ? shape.m : shape.k) + shape.slack;
+    ldb = (shape.tb ? shape.k : shape.n) + shape.slack;
+    ldc = shape.n + shape.slack;
+    a_stride = lda * (shape.ta ? shape.k : shape.m) + shape.slack;
+    b_stride = shape.shared_b ? 0 : ldb * (shape.tb ? shape.n : shape.k) + shape.slack;
+    c_stride = ldc * shape.m + shape.slack;
+    a = normals(a_stride * shape.batch, 1);
+    b = normals(ldb * (shape.tb ? shape.n : shape.k) * (shape.shared_b ? 1 : shape.batch) + shape.slack * shape.batch, 2);
+    c = normals(c_stride * shape.batch, 3);
+  }
+
+  std::vector<double> expected() const {
+    std::vector<double> out(c.begin(), c.end());
+    for (std::int64_t s = 0; s < shape.batch; ++s) {
+      for (std::int64_t i = 0; i < shape.m; ++i) {
+        for (std::int64_t j = 0; j < shape.n; ++j) {
+          double sum = 0;
+          for (std::int64_t p = 0; p < shape.k; ++p) {
+            const std::int64_t ia = s * a_stride + (shape.ta ? p * lda + i : i * lda + p);
+            const std::int64_t ib = s * b_stride + (shape.tb ? j * ldb + p : p * ldb + j);
+            sum += static_cast<double>(a[static_cast<std::size_t>(ia)]) * b[static_cast<std::size_t>(ib)];
+          }
+          double& element = out[static_cast<std::size_t>(s * c_stride + i * ldc + j)];
+          element = shape.accumulate ? element + sum : sum;
+        }
+      }
+    }
+    return out;
+  }
+
+  std::vector<float> run(int threads, Epilogue epilogue = {}) const {
+    std::vector<float> out = c;
+    ThreadPool pool(threads);
+    Gemm g;
+    g.m = shape.m;
+    g.n = shape.n;
+    g.k = shape.k;
+    g.batch = shape.batch;
+    g.a = {a.data(), lda, shape.ta, a_stride};
+    g.b = {b.data(), ldb, shape.tb, b_stride};
+    g.c = out.data();
+    g.ldc = ldc;
+    g.c_batch_stride = c_stride;
+    g.accumulate = shape.accumulate;
+    g.epilogue = epilogue;
+    Workspace packed(packed_b_bytes(shape.k, shape.n) * static_cast<std::size_t>(shape.batch));
+    if (shape.packed) {
+      g.packed_b = packed.floats();
+      g.packed_b_stride = b_stride == 0 ? 0 : static_cast<std::int64_t>(packed_b_bytes(shape.k, shape.n) / 4);
+      for (std::int64_t s = 0; s < (b_stride == 0 ? 1 : shape.batch); ++s) {
+        Operand one = g.b;
+        one.data += s * b_stride;
+        pack_b(one, shape.k, shape.n, pool, packed.floats() + s * g.packed_b_stride);
+      }
+      g.b = {};
+    }
+    Workspace space(gemm_workspace_bytes(g, threads));
+    gemm(g, pool, space.get());
+    return out;
+  }
+
+  void check() const {
+    const std::vector<float> one = run(1);
+    expect_close(one, expected(), 1e-6 * (2 + 3 * std::sqrt(static_cast<double>(shape.k))), 1e-6, shape.text());
+    for (const int threads : {2, 3, 5}) {
+      EXPECT_TRUE(same_bits(one, run(threads))) << shape.text() << ", " << threads << " threads";
+    }
+  }
+
+  Case shape;
+  std::int64_t lda, ldb, ldc, a_stride, b_stride, c_stride;
+  std::vector<float> a, b, c;
+};
+
+class GemmTest : public EachIsa {};
+INSTANTIATE_EACH_ISA(GemmTest);
+
+TEST_P(GemmTest, EveryTileEdge) {
+  for (const std::int64_t m : {1, 2, 5, 6, 7, 13, 14, 15, 29}) {
+    for (const std::int64_t n : {1, 3, 4, 8, 9, 15, 16, 17, 31, 32, 33, 65}) {
+      Problem({.m = m, .n = n, .k = 19, .ta = m % 2 == 0, .tb = n % 2 == 0, .slack = n % 3}).check();
+    }
+  }
+}
+
+TEST_P(GemmTest, TransposesStridesAndAccumulation) {
+  for (const bool ta : {false, true}) {
+    for (const bool tb : {false, true}) {
+      for (const bool accumulate : {false, true}) {
+        for (const bool packed : {false, true}) {
+          Problem({.m = 45, .n = 70, .k = 37, .ta = ta, .tb = tb, .accumulate = accumulate, .packed = packed, .slack = 5}).check();
+        }
+      }
+    }
+  }
+}
+
+TEST_P(GemmTest, DepthsAroundTheBlocks) {
+  for (const std::int64_t k : {0, 1, 2, 15, 16, 17, 383, 384, 385, 769, 1100}) {
+    for (const bool accumulate : {false, true}) {
+      Problem({.m = 17, .n = 40, .k = k, .ta = k % 2 == 1, .tb = k % 3 == 0, .accumulate = accumulate}).check();
+      Problem({.m = 17, .n = 40, .k = k, .tb = k % 2 == 0, .accumulate = accumulate, .packed = true}).check();
+    }
+  }
+}
+
+TEST_P(GemmTest, SmallResultsWithLongSumsAreCutIntoChunks) {
+  Problem({.m = 33, .n = 20, .k = 4099, .ta = true}).check();
+  Problem({.m = 1, .n = 1, .k = 20000, .tb = true, .accumulate = true}).check();
+  Problem({.m = 64, .n = 64, .k = 2048, .ta = true, .tb = true}).check();
+}
+
+TEST_P(GemmTest, ManyRowsAndColumns) {
+  Problem({.m = 301, .n = 150, .k = 64, .tb = true}).check();
+  Problem({.m = 20, .n = 2100, .k = 33}).check();
+  Problem({.m = 301, .n = 150, .k = 64, .packed = true}).check();
+}
+
+TEST_P(GemmTest, LargeBIsPackedInRanges) {
+  Problem({.m = 3, .n = 6000, .k = 800, .tb = true}).check();
+}
+
+TEST_P(GemmTest, Batches) {
+  for (const std::int64_t batch : {2, 3, 4, 13}) {
+    Problem({.m = 31, .n = 45, .k = 50, .ta = true, .accumulate = batch == 3, .batch = batch, .slack = 1}).check();
+    Problem({.m = 31, .n = 45, .k = 50, .tb = true, .packed = true, .batch = batch}).check();
+    Problem({.m = 9, .n = 45, .k = 50, .batch = batch, .shared_b = true}).check();
+    Problem({.m = 9, .n = 45, .k = 50, .packed = true, .batch = batch, .shared_b = true}).check();
+  }
+}
+
+TEST_P(GemmTest, EpilogueSeesEachElementOnceAndFinished) {
+  struct Add {
+    static void apply(void* context, std::int64_t batch, std::int64_t row, std::int64_t column, std::int64_t rows,
+                      std::int64_t columns, float* c, std::int64_t ldc) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) {
+          c[i * ldc + j] = 2 * c[i * ldc + j] + *static_cast<float*>(context) +
+                           static_cast<float>(1000 * batch + row + i + 10 * (column + j));
+        }
+      }
+    }
+  };
+  float bias = 0.5F;
+  for (const Case& what : {Case{.m = 200, .n = 1100, .k = 5}, Case{.m = 30, .n = 50, .k = 900, .packed = true},
+                           Case{.m = 30, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
+                           Case{.m = 5, .n = 7, .k = 0}}) {
+    const Problem problem(what);
+    std::vector<double> want = problem.expected();
+    for (std::int64_t s = 0; s < what.batch; ++s) {
+      for (std::int64_t i = 0; i < what.m; ++i) {
+        for (std::int64_t j = 0; j < what.n; ++j) {
+          double& w = want[static_cast<std::size_t>(s * problem.c_stride + i * problem.ldc + j)];
+          w = 2 * w + 0.5 + static_cast<double>(1000 * s + i + 10 * j);
+        }
+      }
+    }
+    const std::vector<float> one = problem.run(1, {Add::apply, &bias});
+    expect_close(one, want, 1e-4, 1e-6, what.text());
+    EXPECT_TRUE(same_bits(one, problem.run(3, {Add::apply, &bias})));
+  }
+}
+
+TEST_P(GemmTest, NanAndInfinityReachTheirRowsAndColumnsOnly) {
+  Problem problem({.m = 20, .n = 40, .k = 30});
+  problem.a[3 * 30 + 7] = std::numeric_limits<float>::quiet_NaN();
+  problem.b[5 * 40 + 33] = std::numeric_limits<float>::infinity();
+  const std::vector<float> out = problem.run(2);
+  for (std::size_t i = 0; i < 20; ++i) {
+    for (std::size_t j = 0; j < 40; ++j) {
+      const float value = out[i * 40 + j];
+      if (i == 3) {
+        EXPECT_TRUE(std::isnan(value)) << i << " " << j;
+      } else if (j == 33) {
+        EXPECT_TRUE(std::isinf(value)) << i << " " << j;
+      } else {
+        EXPECT_TRUE(std::isfinite(value)) << i << " " << j;
+      }
+    }
+  }
+}
+
+TEST_P(GemmTest, EmptyResultsAreLeftAlone) {
+  ThreadPool pool(2);
+  Gemm g;
+  g.k = 5;
+  g.n = 3;
+  EXPECT_EQ(gemm_workspace_bytes(g, 2), 0U);
+  gemm(g, pool, nullptr);
+}
+
+}  // namespace
+}  // namespace caddie::cpu
