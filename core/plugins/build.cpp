@@ -190,6 +190,7 @@ Result<caddie_visit_plan> Build::run_plan(std::string_view hook, caddie_visit_pl
     if (functions[i]->plan == nullptr) continue;
     running_.push_back({blocks[i]->name, ""});
     caddie_error error = empty_error();
+    const caddie_visit_plan before = plan;
     const caddie_code code = functions[i]->plan(functions[i]->user, to_abi(this), &plan, &error);
     running_.pop_back();
     if (code != CADDIE_OK) return Error{static_cast<Code>(code), blocks[i]->name, error.text};
@@ -202,6 +203,9 @@ Result<caddie_visit_plan> Build::run_plan(std::string_view hook, caddie_visit_pl
                    fmt::format("made a plan of {} visits ({} in the encoder half) that does not fit {} layers", plan.count,
                                plan.encoder, dims_.layers)};
     }
+    const bool same = before.count == plan.count && before.encoder == plan.encoder &&
+                      std::equal(plan.layers, plan.layers + plan.count, before.layers);
+    if (!same) result_.planners.push_back(blocks[i]->name);
   }
   return plan;
 }

@@ -88,6 +88,7 @@ struct BuildResult {
   std::set<double> progress_thresholds;  // asked for, whatever the answer
   std::set<double> scale_thresholds;
   std::map<std::string, graph::Value> wires;
+  std::vector<std::string> planners;     // blocks that changed a plan
   std::vector<int> visits;               // layer of every visit
   int encoder_visits = 0;
 

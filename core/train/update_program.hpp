@@ -45,6 +45,7 @@ class UpdateProgram {
   // Norm of all gradients before clipping, of the last run.
   Result<double> gradient_norm() const;
   [[nodiscard]] graph::Program& program() { return *program_; }
+  [[nodiscard]] std::size_t program_arena() const { return program_->arena_bytes(); }
 
  private:
   explicit UpdateProgram(graph::Executor& executor) : executor_(&executor), scalars_(executor) {}

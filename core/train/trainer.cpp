@@ -1,0 +1,305 @@
+#include "core/train/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace caddie::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::vector<std::string> block_names(const plugins::Model& model) {
+  std::vector<std::string> names;
+  for (const plugins::BlockInstance& block : model.blocks()) names.push_back(block.name);
+  return names;
+}
+
+// Parameters of both builds, in the first one's order, then those that only the second has.
+std::vector<plugins::TensorDeclaration> joined(const plugins::BuildResult& first, const plugins::BuildResult& last) {
+  std::vector<plugins::TensorDeclaration> all = first.parameters;
+  for (const plugins::TensorDeclaration& tensor : last.parameters) {
+    const bool known = std::ranges::any_of(all, [&](const plugins::TensorDeclaration& other) { return other.path == tensor.path; });
+    if (!known) all.push_back(tensor);
+  }
+  return all;
+}
+
+}  // namespace
+
+Trainer::Trainer(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options)
+    : executor_(&executor),
+      parts_(parts),
+      options_(options),
+      states_(executor),
+      watch_(store_),
+      shard_tokens_(*parts.tokens, parts.model->dims().bos) {}
+
+Result<std::unique_ptr<Trainer>> Trainer::make(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options) {
+  if (options.steps <= 0 && options.budget_seconds <= 0) {
+    return Error{Code::argument, "/train", "has neither \"steps\" nor a time budget: the run would never end; give one of them"};
+  }
+  auto trainer = std::unique_ptr<Trainer>(new Trainer(executor, parts, options));
+  if (auto done = trainer->prepare(); !done) return done.error();
+  return trainer;
+}
+
+Result<void> Trainer::prepare() {
+  if (auto done = open_loader(); !done) return done;
+  plugins::BuildRequest request;
+  request.mode = CADDIE_MODE_TRAIN;
+  request.batch = options_.batch;
+  request.context = options_.context;
+  request.segments = segments_;
+  const auto first = parts_.model->build(request);
+  if (!first) return first.error();
+  request.progress = 1;
+  request.scale = 0;
+  const auto last = parts_.model->build(request);
+  if (!last) return last.error();
+  request.mode = CADDIE_MODE_EVALUATE;
+  const auto evaluation = parts_.model->build(request);
+  if (!evaluation) return evaluation.error();
+  if (auto done = check_blocks(block_names(*parts_.model), {&*first, &*last, &*evaluation}, options_.inert); !done) return done;
+  for (const plugins::BuildResult* build : {&*first, &*last}) {
+    progress_thresholds_.insert(build->progress_thresholds.begin(), build->progress_thresholds.end());
+    scale_thresholds_.insert(build->scale_thresholds.begin(), build->scale_thresholds.end());
+  }
+  if (auto done = make_store(*first, *last); !done) return done;
+  if (auto done = store_.initialise(options_.seed); !done) return done;
+  if (auto done = enter_phase(fraction(), 1); !done) return done;
+  if (auto done = check_gradient_paths(gradients_->without_gradient(), options_.inert); !done) return done;
+
+  std::vector<UpdateOwner> owners;
+  for (const OptimizerEntry& optimizer : parts_.optimizers) owners.push_back(optimizer_owner(*optimizer.object));
+  auto update = UpdateProgram::make(*executor_, store_, states_, owners, parts_.averagers, update_options());
+  if (!update) return update.error();
+  update_ = std::move(*update);
+  return {};
+}
+
+Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugins::BuildResult& last) {
+  const std::vector<plugins::TensorDeclaration> parameters = joined(first, last);
+  std::vector<plugins::Claimant> claimants;
+  std::vector<std::string> names;
+  for (const OptimizerEntry& optimizer : parts_.optimizers) {
+    const std::string& instance = optimizer.object->instance();
+    claimants.push_back({instance, optimizer.claims, options_.inert.allows(instance)});
+    names.push_back(instance);
+  }
+  // A parameter the manifest allows to be inert may be left without an owner.
+  std::vector<std::size_t> to_assign;
+  std::vector<plugins::TensorKey> keys;
+  const auto claimed = [&](const plugins::TensorKey& key) {
+    return std::ranges::any_of(claimants, [&](const plugins::Claimant& claimant) {
+      return claimant.claims.rest() || claimant.claims.matches(key);
+    });
+  };
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const plugins::TensorDeclaration& tensor = parameters[i];
+    const plugins::TensorKey key{tensor.path, tensor.role, tensor.layer, tensor.shape.elements()};
+    if (options_.inert.allows(tensor.path) && !claimed(key)) continue;
+    to_assign.push_back(i);
+    keys.push_back(key);
+  }
+  const auto owners = plugins::assign_owners(keys, claimants, "optimizer");
+  if (!owners) return owners.error();
+  std::vector<int> owner(parameters.size(), kNoOwner);
+  for (std::size_t k = 0; k < to_assign.size(); ++k) owner[to_assign[k]] = static_cast<int>((*owners)[k]);
+  auto store = ParameterStore::make(*executor_, parameters, owner, names);
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  return {};
+}
+
+Result<void> Trainer::open_loader() {
+  const auto& table = parts_.loader->table<caddie_loader>();
+  caddie_error error = plugins::fresh_error();
+  const caddie_code code = table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
+  segments_ = table.has_segments(parts_.loader->abi()) != 0;
+  return {};
+}
+
+Result<void> Trainer::enter_phase(double progress, double scale) {
+  std::vector<bool> phase;
+  for (const double threshold : progress_thresholds_) phase.push_back(progress >= threshold);
+  for (const double threshold : scale_thresholds_) phase.push_back(scale < threshold);
+  if (phase_ == phase) return {};
+  GradientProgram::Options options;
+  options.request = {CADDIE_MODE_TRAIN, options_.batch, options_.context, segments_, progress, scale};
+  options.seed = options_.seed;
+  options.accumulate = options_.accumulate;
+  auto program = GradientProgram::make(*executor_, *parts_.model, store_, states_, options);
+  if (!program) return program.error();
+  gradients_ = std::move(*program);
+  phase_ = std::move(phase);
+  return clear_gradients(gradients_->without_gradient());
+}
+
+Result<void> Trainer::clear_gradients(const std::vector<std::string>& paths) {
+  for (const plugins::TensorDeclaration& tensor : store_.parameters()) {
+    const bool in_phase = gradients_->build().graph.find_leaf(tensor.path) != nullptr;
+    const bool without = std::ranges::find(paths, tensor.path) != paths.end();
+    if (!store_.is_owned(tensor.path) || (in_phase && !without)) continue;
+    const std::vector<float> zeros(static_cast<std::size_t>(tensor.shape.elements()), 0.0f);
+    if (auto done = executor_->upload(store_.gradient(tensor.path), std::as_bytes(std::span(zeros))); !done) return done;
+  }
+  return {};
+}
+
+Result<TokenBatch> Trainer::next_batch() {
+  const auto cells = static_cast<std::size_t>(options_.batch * options_.context);
+  TokenBatch batch;
+  batch.tokens.resize(cells);
+  batch.targets.resize(cells);
+  if (segments_) batch.segments.resize(cells);
+  const caddie_batch request = {sizeof(caddie_batch), 0, options_.batch, options_.context, 0, 1,
+                                batch.tokens.data(), batch.targets.data(), segments_ ? batch.segments.data() : nullptr};
+  caddie_error error = plugins::fresh_error();
+  const caddie_code code = parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error);
+  if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
+  return batch;
+}
+
+double Trainer::fraction() const {
+  double fraction = 0;
+  if (options_.steps > 0) fraction = static_cast<double>(step_) / static_cast<double>(options_.steps);
+  if (options_.budget_seconds > 0) fraction = std::max(fraction, elapsed_seconds_ / options_.budget_seconds);
+  return std::min(fraction, 1.0);
+}
+
+bool Trainer::done() const {
+  if (options_.steps > 0 && step_ >= options_.steps) return true;
+  return options_.budget_seconds > 0 && elapsed_seconds_ >= options_.budget_seconds;
+}
+
+caddie_step Trainer::position() const {
+  caddie_step step = {};
+  step.struct_size = sizeof step;
+  step.step = step_;
+  step.steps = options_.steps;
+  step.elapsed_seconds = elapsed_seconds_;
+  step.budget_seconds = options_.budget_seconds;
+  step.fraction = fraction();
+  step.scale = 1;
+  if (parts_.schedule != nullptr) {
+    step.scale = parts_.schedule->table<caddie_schedule>().scale(parts_.schedule->abi(), &step);
+  }
+  return step;
+}
+
+UpdateProgram::Options Trainer::update_options() const { return {options_.clip_norm, options_.seed, parts_.model->dims()}; }
+
+Result<LossReport> Trainer::run_gradients(const caddie_step& position) {
+  LossReport mean;
+  for (int part = 0; part < options_.accumulate; ++part) {
+    const auto batch = next_batch();
+    if (!batch) return batch.error();
+    const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate + part);
+    if (auto done = gradients_->run(*batch, position, part, {options_.seed, 0, key_step}); !done) return done.error();
+    const auto report = gradients_->report();
+    if (!report) return report.error();
+    mean.loss += report->loss / options_.accumulate;
+    mean.nll += report->nll / options_.accumulate;
+  }
+  return mean;
+}
+
+Result<StepReport> Trainer::step() {
+  const Clock::time_point start = Clock::now();
+  const caddie_step position = this->position();
+  if (!std::isfinite(position.scale)) {
+    return Error{Code::argument, "schedule", fmt::format("gave the scale {} at step {}", position.scale, step_)};
+  }
+  if (auto done = enter_phase(position.fraction, position.scale); !done) return done.error();
+  const auto loss = run_gradients(position);
+  if (!loss) return loss.error();
+  if (!std::isfinite(loss->loss)) {
+    return Error{Code::state, fmt::format("step {}", step_),
+                 fmt::format("the loss is {}: the run diverged (learning-rate scale {:.4g}); lower the learning rates or clip gradients",
+                             loss->loss, position.scale)};
+  }
+  if (!watch_.finished()) {
+    if (auto done = watch_.observe(); !done) return done.error();
+    if (watch_.finished()) {
+      if (auto done = watch_.check(options_.inert); !done) return done.error();
+    }
+  }
+  const graph::RunKey key{options_.seed, 1, static_cast<std::uint64_t>(step_)};
+  if (auto done = update_->run(position, key); !done) return done.error();
+  const auto norm = update_->gradient_norm();
+  if (!norm) return norm.error();
+
+  StepReport report;
+  report.step = step_++;
+  report.loss = *loss;
+  report.gradient_norm = *norm;
+  report.scale = position.scale;
+  report.seconds = seconds_since(start);
+  report.tokens = options_.batch * options_.context * options_.accumulate;
+  elapsed_seconds_ += report.seconds;
+  return report;
+}
+
+Result<Checkpoint> Trainer::checkpoint() const {
+  Checkpoint checkpoint;
+  checkpoint.step = step_;
+  checkpoint.elapsed_seconds = elapsed_seconds_;
+  checkpoint.run_digest = options_.run_digest;
+  const auto take = [&](const std::string& name, const graph::BufferPtr& buffer) -> Result<void> {
+    std::vector<std::uint8_t>& section = checkpoint.sections[name];
+    section.resize(buffer->size_bytes());
+    return executor_->download(std::as_writable_bytes(std::span(section)), {buffer, 0});
+  };
+  for (const Bank& bank : store_.banks()) {
+    if (auto done = take("bank/" + bank.name, bank.values); !done) return done.error();
+  }
+  for (const auto& [path, entry] : states_.entries()) {
+    if (auto done = take(path, entry.buffer); !done) return done.error();
+  }
+  auto loader = parts_.loader->save();
+  if (!loader) return loader.error();
+  checkpoint.sections["loader"] = std::move(*loader);
+  return checkpoint;
+}
+
+Result<void> Trainer::restore(const Checkpoint& checkpoint) {
+  if (checkpoint.run_digest != options_.run_digest) {
+    return Error{Code::state, "checkpoint", "belongs to another run: manifest, data or plugins differ"};
+  }
+  step_ = checkpoint.step;
+  elapsed_seconds_ = checkpoint.elapsed_seconds;
+  const double scale = position().scale;
+  if (auto done = enter_phase(fraction(), scale); !done) return done;  // its states must exist before they are filled
+  const auto put = [&](const std::string& name, const graph::BufferPtr& buffer) -> Result<void> {
+    const auto section = checkpoint.sections.find(name);
+    if (section == checkpoint.sections.end() || section->second.size() != buffer->size_bytes()) {
+      return Error{Code::format, "checkpoint", fmt::format("has no section \"{}\" of {} bytes", name, buffer->size_bytes())};
+    }
+    return executor_->upload({buffer, 0}, std::as_bytes(std::span(section->second)));
+  };
+  for (const Bank& bank : store_.banks()) {
+    if (auto done = put("bank/" + bank.name, bank.values); !done) return done;
+  }
+  for (const auto& [path, entry] : states_.entries()) {
+    if (auto done = put(path, entry.buffer); !done) return done;
+  }
+  const auto loader = checkpoint.sections.find("loader");
+  if (loader == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"loader\""};
+  return parts_.loader->load(loader->second);
+}
+
+Result<std::vector<HostTensor>> Trainer::averaged_weights() {
+  const auto values = averaged_values(*executor_, store_, states_, parts_.averagers, position(), update_options());
+  if (!values) return values.error();
+  return store_.download_from(*values);
+}
+
+std::size_t Trainer::arena_bytes() const { return gradients_->program_arena() + update_->program_arena(); }
+
+}  // namespace caddie::train

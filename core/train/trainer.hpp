@@ -1,0 +1,122 @@
+// A training run: programs for the phases of the model, banks, optimizers, averagers, the loader and the clock.
+//
+// A Trainer belongs to one thread. Executor, model, objects and data must outlive it. It can be left after any step:
+// save() writes all it needs, restore() brings a fresh Trainer of the same run to the same bits.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/data/token_stream.hpp"
+#include "core/graph/executor.hpp"
+#include "core/plugins/claims.hpp"
+#include "core/plugins/model.hpp"
+#include "core/plugins/object.hpp"
+#include "core/train/banks.hpp"
+#include "core/train/checkpoint.hpp"
+#include "core/train/gradient_program.hpp"
+#include "core/train/inert.hpp"
+#include "core/train/shard_tokens.hpp"
+#include "core/train/states.hpp"
+#include "core/train/update_program.hpp"
+
+namespace caddie::train {
+
+struct OptimizerEntry {
+  const plugins::Object* object = nullptr;
+  plugins::Claims claims;
+};
+
+struct TrainerParts {
+  const plugins::Model* model = nullptr;
+  std::vector<OptimizerEntry> optimizers;
+  const plugins::Object* schedule = nullptr;  // nullptr: scale 1
+  std::vector<const plugins::Object*> averagers;
+  plugins::Object* loader = nullptr;
+  const data::TokenStream* tokens = nullptr;
+};
+
+struct TrainerOptions {
+  std::int64_t batch = 1;    // rows of a micro-batch
+  std::int64_t context = 1;  // tokens of a row
+  int accumulate = 1;        // micro-batches of a step
+  std::int64_t steps = 0;    // 0: until the time is over
+  double budget_seconds = 0; // of training; 0: no limit
+  double clip_norm = 0;
+  std::uint64_t seed = 0;
+  InertAllowance inert;
+  std::string run_digest;    // checkpoints of another run are refused
+};
+
+struct StepReport {
+  std::int64_t step = 0;  // number of this step, from 0
+  LossReport loss;
+  double gradient_norm = 0;
+  double scale = 0;
+  double seconds = 0;     // of this step
+  std::int64_t tokens = 0;
+};
+
+class Trainer {
+ public:
+  // Builds the model for its first and last phase, gives every parameter its owner, checks for what is inert, draws initial
+  // values and opens the loader.
+  static Result<std::unique_ptr<Trainer>> make(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options);
+
+  [[nodiscard]] bool done() const;
+  // One optimizer step. The loss stands in the report; one that is not finite is an error that names step and learning rate.
+  Result<StepReport> step();
+
+  Result<Checkpoint> checkpoint() const;
+  Result<void> restore(const Checkpoint& checkpoint);
+
+  // The weights to go on with, after the averagers.
+  Result<std::vector<HostTensor>> averaged_weights();
+  Result<std::vector<HostTensor>> raw_weights() const { return store_.download(); }
+
+  [[nodiscard]] std::int64_t steps_done() const { return step_; }
+  [[nodiscard]] double elapsed_seconds() const { return elapsed_seconds_; }
+  // In [0, 1].
+  [[nodiscard]] double fraction() const;
+  [[nodiscard]] const ParameterStore& parameters() const { return store_; }
+  [[nodiscard]] const GradientWatch& gradient_watch() const { return watch_; }
+  [[nodiscard]] const GradientProgram& gradient_program() const { return *gradients_; }
+  // Bytes of the arenas of the programs in use and what their planners found as the least.
+  [[nodiscard]] std::size_t arena_bytes() const;
+
+ private:
+  Trainer(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options);
+  Result<void> prepare();
+  Result<void> make_store(const plugins::BuildResult& first, const plugins::BuildResult& last);
+  Result<void> open_loader();
+  // Builds the gradient program anew when a threshold was crossed.
+  Result<void> enter_phase(double progress, double scale);
+  Result<void> clear_gradients(const std::vector<std::string>& paths);
+  Result<TokenBatch> next_batch();
+  Result<LossReport> run_gradients(const caddie_step& position);
+  [[nodiscard]] caddie_step position() const;
+  [[nodiscard]] UpdateProgram::Options update_options() const;
+
+  graph::Executor* executor_;
+  TrainerParts parts_;
+  TrainerOptions options_;
+  ParameterStore store_;
+  StateStore states_;
+  GradientWatch watch_;
+  ShardTokens shard_tokens_;
+  std::unique_ptr<GradientProgram> gradients_;
+  std::unique_ptr<UpdateProgram> update_;
+  std::optional<std::vector<bool>> phase_;  // which thresholds were passed when gradients_ was built
+  std::set<double> progress_thresholds_;
+  std::set<double> scale_thresholds_;
+  bool segments_ = false;
+  std::int64_t step_ = 0;
+  double elapsed_seconds_ = 0;
+};
+
+}  // namespace caddie::train
