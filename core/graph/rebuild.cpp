@@ -1,5 +1,7 @@
 #include "core/graph/rebuild.hpp"
 
+#include <fmt/format.h>
+
 namespace caddie::graph {
 
 std::vector<bool> live_nodes(const Graph& graph) {
@@ -35,10 +37,26 @@ void Rebuild::map_outputs(const Node& node, Value first) {
 }
 
 Result<Graph> Rebuild::finish() {
-  for (const Output& output : from_.outputs()) to_.output(output.name, mapped(output.value));
+  for (const Output& output : from_.outputs()) {
+    const Value fresh = mapped(output.value);
+    if (!to_.failed() && (to_.dtype(fresh) != from_.dtype(output.value) || to_.shape(fresh) != from_.shape(output.value))) {
+      to_.fail({Code::internal, output.name,
+                fmt::format("a rewrite made {} of an output of {}", to_.shape(fresh).text(), from_.shape(output.value).text())});
+    }
+    to_.output(output.name, fresh);
+  }
   for (const Update& update : from_.updates()) to_.update(mapped(update.leaf), mapped(update.value));
   if (auto good = to_.status(); !good) return good.error();
   return std::move(to_);
+}
+
+Result<Graph> without_dead_nodes(const Graph& graph) {
+  const std::vector<bool> live = live_nodes(graph);
+  Rebuild rebuild(graph);
+  for (std::size_t i = 0; i < live.size(); ++i) {
+    if (live[i] && graph.nodes()[i].op != Op::leaf) rebuild.copy(graph.nodes()[i]);
+  }
+  return rebuild.finish();
 }
 
 }  // namespace caddie::graph

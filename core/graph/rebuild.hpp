@@ -35,4 +35,7 @@ class Rebuild {
   std::vector<Value> values_;
 };
 
+// A copy of the live nodes alone.
+Result<Graph> without_dead_nodes(const Graph& graph);
+
 }  // namespace caddie::graph
