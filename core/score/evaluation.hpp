@@ -21,7 +21,7 @@ namespace caddie::score {
 struct EvaluationParts {
   const plugins::Model* model = nullptr;
   const std::vector<train::HostTensor>* weights = nullptr;
-  const plugins::Object* evaluator = nullptr;
+  const plugins::Object* evaluator = nullptr;  // nullptr: windows of the context, end to end
   plugins::Object* strategy = nullptr;  // nullptr: the weights stay as they are
   const data::TokenStream* tokens = nullptr;
   const data::ByteTable* bytes = nullptr;
@@ -32,7 +32,7 @@ struct EvaluationOptions {
   std::int64_t rows = 8;          // windows in one run of the program
   std::int64_t max_targets = 0;   // 0: all; else the first so many (a quick look, marked as such)
   std::uint64_t seed = 0;
-  std::filesystem::path ledger;
+  std::filesystem::path ledger;   // empty: scores are sealed but not kept
   std::string subject;            // digests of what is scored, kept in the ledger
 };
 

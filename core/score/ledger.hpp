@@ -30,7 +30,8 @@ struct Block {
 
 class Ledger {
  public:
-  // Begins a new ledger file; `subject` says what is scored (digests of artifact and data). An existing file is replaced.
+  // Begins a new ledger; `subject` says what is scored (digests of artifact and data). An existing file is replaced. An empty
+  // path makes a ledger that keeps the chain of digests and writes no file.
   static Result<std::unique_ptr<Ledger>> create(const std::filesystem::path& path, const std::string& subject);
   ~Ledger();
 

@@ -27,4 +27,7 @@ struct Plan {
 // a target scored twice counts with its first score only and is a remark.
 Result<Plan> make_plan(const plugins::Object& evaluator, std::int64_t targets, std::int64_t context);
 
+// Windows of the context, end to end, every target once; the host's own plan where no evaluator is given.
+Plan contiguous_plan(std::int64_t targets, std::int64_t context);
+
 }  // namespace caddie::score

@@ -1,0 +1,23 @@
+// From a manifest's model and blocks to a Model; from its compute section to an executor.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/graph/executor.hpp"
+#include "core/plugins/model.hpp"
+#include "runner/manifest/manifest.hpp"
+
+namespace caddie::pipeline {
+
+// `vocab` is the data's; a manifest that names another one is an error.
+Result<plugins::Dims> model_dims(const manifest::Manifest& manifest, int vocab);
+
+Result<plugins::Model> make_model(const manifest::Manifest& manifest, const plugins::Dims& dims,
+                                  const std::vector<plugins::Object>& blocks);
+
+// The executor "compute" asks for; threads 0 means all.
+Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSettings& compute, bool profile = false);
+
+}  // namespace caddie::pipeline
