@@ -4,36 +4,14 @@
 
 #include <cstring>
 
+#include "core/plugins/call.hpp"
 #include "core/plugins/claims.hpp"
+#include "core/plugins/stream.hpp"
 
 namespace caddie::artifact {
 namespace {
 
 using plugins::Object;
-
-// What a compressor writes to; refuses to grow beyond `most`.
-struct Sink {
-  std::vector<std::uint8_t> bytes;
-  std::size_t most = 0;
-  bool overflowed = false;
-};
-
-std::int64_t write_sink(const caddie_stream* stream, const void* from, std::uint64_t size) {
-  auto& sink = *static_cast<Sink*>(stream->context);
-  if (size > sink.most - sink.bytes.size()) {
-    sink.overflowed = true;
-    return -1;
-  }
-  try {
-    const auto* begin = static_cast<const std::uint8_t*>(from);
-    sink.bytes.insert(sink.bytes.end(), begin, begin + size);
-  } catch (...) {
-    return -1;
-  }
-  return static_cast<std::int64_t>(size);
-}
-
-std::int64_t read_nothing(const caddie_stream*, void*, std::uint64_t) { return -1; }
 
 // The same streams for a plugin. The memory stays ours; packing does not write to it.
 std::vector<caddie_bytes> views(std::span<const StreamBytes> streams) {
@@ -98,29 +76,28 @@ Result<std::vector<std::vector<std::size_t>>> route_streams(std::span<const std:
 
 Result<std::vector<std::uint8_t>> pack_group(const Object& compressor, std::span<const StreamBytes> streams) {
   std::vector<caddie_bytes> list = views(streams);
-  Sink sink;
-  sink.most = 2 * total_bytes(streams) + (1u << 20);
-  const caddie_stream out{sizeof(caddie_stream), 0, &sink, read_nothing, write_sink};
-  caddie_error error = plugins::fresh_error();
-  const auto& table = compressor.table<caddie_compressor>();
-  const caddie_code code = table.pack(compressor.abi(), list.data(), static_cast<std::uint32_t>(list.size()), &out, &error);
-  if (sink.overflowed) {
+  plugins::StreamSink sink(2 * total_bytes(streams) + (1u << 20));
+  const auto called = plugins::call_plugin(compressor.instance(), [&](caddie_error* error) {
+    return compressor.table<caddie_compressor>().pack(compressor.abi(), list.data(), static_cast<std::uint32_t>(list.size()),
+                                                      sink.abi(), error);
+  });
+  if (sink.overflowed()) {
     return Error{Code::internal, compressor.instance(), "writes more than twice what it was given; it is defective"};
   }
-  if (code != CADDIE_OK) return plugins::to_error(code, error, compressor.instance());
-  if (auto checked = check_round_trip(compressor, sink.bytes, streams); !checked) return checked.error();
-  return std::move(sink.bytes);
+  if (!called) return called.error();
+  std::vector<std::uint8_t> packed = sink.take();
+  if (auto checked = check_round_trip(compressor, packed, streams); !checked) return checked.error();
+  return packed;
 }
 
 Result<void> unpack_group(const Object* compressor, std::span<const std::uint8_t> packed, std::span<StreamBytes> streams) {
   if (compressor == nullptr) return split_stored(packed, streams);
   std::vector<caddie_bytes> list = views(streams);
-  caddie_error error = plugins::fresh_error();
   const caddie_str bytes{reinterpret_cast<const char*>(packed.data()), packed.size()};
-  const auto& table = compressor->table<caddie_compressor>();
-  const caddie_code code = table.unpack(compressor->abi(), bytes, list.data(), static_cast<std::uint32_t>(list.size()), &error);
-  if (code != CADDIE_OK) return plugins::to_error(code, error, compressor->instance());
-  return {};
+  return plugins::call_plugin(compressor->instance(), [&](caddie_error* error) {
+    return compressor->table<caddie_compressor>().unpack(compressor->abi(), bytes, list.data(),
+                                                         static_cast<std::uint32_t>(list.size()), error);
+  });
 }
 
 }  // namespace caddie::artifact

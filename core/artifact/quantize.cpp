@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/base/text.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::artifact {
 namespace {
@@ -112,10 +113,12 @@ Result<std::vector<Part>> encode(const Object& object, const NamedTensor& tensor
   input.moments_size = static_cast<std::uint64_t>(std::llround(std::sqrt(static_cast<double>(moments.size()))));
   caddie_parts parts;
   parts.room = max_parts_bytes(tensor.id.shape.elements());
-  caddie_error error = plugins::fresh_error();
-  const caddie_code code = table_of(object).encode(object.abi(), &info, &input, parts_service(), &parts, &error);
-  if (!parts.problem.empty()) return Error{Code::argument, place(object, tensor.id), parts.problem};
-  if (code != CADDIE_OK) return plugins::to_error(code, error, place(object, tensor.id));
+  const std::string where = place(object, tensor.id);
+  const auto called = plugins::call_plugin(where, [&](caddie_error* error) {
+    return table_of(object).encode(object.abi(), &info, &input, parts_service(), &parts, error);
+  });
+  if (!parts.problem.empty()) return Error{Code::argument, where, parts.problem};
+  if (!called) return called.error();
   std::sort(parts.list.begin(), parts.list.end(), [](const Part& a, const Part& b) { return a.name < b.name; });
   return std::move(parts.list);
 }
@@ -123,9 +126,10 @@ Result<std::vector<Part>> encode(const Object& object, const NamedTensor& tensor
 Result<void> decode_onto(const Object& object, const TensorId& id, const std::vector<Part>& parts, std::vector<float>& values) {
   const caddie_tensor_info info = info_of(id);
   const caddie_parts readable{parts, 0, {}};
-  caddie_error error = plugins::fresh_error();
-  const caddie_code code = table_of(object).decode(object.abi(), &info, parts_service(), &readable, values.data(), &error);
-  if (code != CADDIE_OK) return plugins::to_error(code, error, place(object, id));
+  const auto called = plugins::call_plugin(place(object, id), [&](caddie_error* error) {
+    return table_of(object).decode(object.abi(), &info, parts_service(), &readable, values.data(), error);
+  });
+  if (!called) return called;
   const std::size_t bad = first_not_finite(values);
   if (bad < values.size()) {
     return Error{Code::format, place(object, id), fmt::format("decodes to {} at value {}", values[bad], bad)};
@@ -206,11 +210,11 @@ class Work {
       norms.push_back(result_.error_norms[i]);
     }
     std::vector<std::uint8_t> flags(candidates.size());
-    caddie_error error = plugins::fresh_error();
-    const caddie_code code = table_of(*entry.object)
-                                 .choose(entry.object->abi(), static_cast<std::uint32_t>(infos.size()), infos.data(),
-                                         norms.data(), flags.data(), &error);
-    if (code != CADDIE_OK) return plugins::to_error(code, error, instance_of(entry));
+    const auto called = plugins::call_plugin(instance_of(entry), [&](caddie_error* error) {
+      return table_of(*entry.object)
+          .choose(entry.object->abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(), flags.data(), error);
+    });
+    if (!called) return called.error();
     std::vector<std::size_t> chosen;
     for (std::size_t i = 0; i < flags.size(); ++i) {
       if (flags[i] != 0) chosen.push_back(candidates[i]);

@@ -1,0 +1,1 @@
+set(libraries Eigen3::Eigen)
