@@ -4,15 +4,18 @@
 //   bench_kernels [threads] [rounds] [filter]
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "core/cpu/kernels/attention.hpp"
 #include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/isa.hpp"
 #include "core/cpu/thread_pool.hpp"
@@ -41,7 +44,15 @@ Buffer random_buffer(std::int64_t floats) {
   return memory;
 }
 
+// One thread is measured in CPU time, several in wall time: neighbours then only disturb caches and clocks.
+bool use_cpu_time = false;
+
 double seconds() {
+  if (use_cpu_time) {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  }
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
@@ -148,12 +159,45 @@ void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bo
   bench.run(name, 2.0 * static_cast<double>(batch * m * n * k), [&] { gemm(g, bench.pool, space.get()); });
 }
 
+void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std::int64_t heads, std::int64_t kv_heads,
+                     std::int64_t dim) {
+  AttentionShape s;
+  s.batch = batch;
+  s.queries = s.keys = length;
+  s.heads = heads;
+  s.kv_heads = kv_heads;
+  s.dim = dim;
+  s.scale = 1.0F / std::sqrt(static_cast<float>(dim));
+  const std::int64_t q_floats = batch * length * heads * dim;
+  const std::int64_t k_floats = batch * length * kv_heads * dim;
+  const Buffer q = random_buffer(q_floats), dy = random_buffer(q_floats), y = buffer(q_floats), dq = buffer(q_floats);
+  const Buffer k = random_buffer(k_floats), v = random_buffer(k_floats), dk = buffer(k_floats), dv = buffer(k_floats);
+  const Buffer lse = buffer(batch * heads * length);
+  const auto in = [&](const Buffer& x, std::int64_t h) { return HeadsIn{x.get(), length * h * dim, h * dim, dim}; };
+  const auto out = [&](const Buffer& x, std::int64_t h) { return HeadsOut{x.get(), length * h * dim, h * dim, dim}; };
+  AttentionForward forward{s, in(q, heads), in(k, kv_heads), in(v, kv_heads), out(y, heads), lse.get()};
+  AttentionBackward backward{.shape = s, .q = in(q, heads), .k = in(k, kv_heads), .v = in(v, kv_heads),
+                             .y = in(y, heads), .lse = lse.get(), .dy = in(dy, heads), .dq = out(dq, heads),
+                             .dk = out(dk, kv_heads), .dv = out(dv, kv_heads)};
+  const int threads = bench.pool.size();
+  const Buffer space = buffer(static_cast<std::int64_t>(
+      std::max(attention_forward_workspace_bytes(s, threads), attention_backward_workspace_bytes(s, threads)) / 4));
+  char name[96];
+  std::snprintf(name, sizeof name, "attention B%ld T%ld H%ld K%ld D%ld causal", static_cast<long>(batch),
+                static_cast<long>(length), static_cast<long>(heads), static_cast<long>(kv_heads), static_cast<long>(dim));
+  bench.run(std::string(name) + " fwd", attention_forward_flops(s),
+            [&] { attention_forward(forward, bench.pool, space.get()); });
+  bench.run(std::string(name) + " bwd", attention_backward_flops(s),
+            [&] { attention_backward(backward, bench.pool, space.get()); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : ThreadPool::available_threads();
   Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
-  std::printf("%s, %d threads\n", name(active_isa()), bench.pool.size());
+  use_cpu_time = bench.pool.size() == 1;
+  std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
   for (const bool packed : {true, false}) {
     bench_gemm(bench, 4096, 512, 512, false, true, packed);
     bench_gemm(bench, 4096, 256, 1024, false, true, packed);
@@ -169,5 +213,9 @@ int main(int argc, char** argv) {
   bench_gemm(bench, 512, 512, 512, false, true, false, 16);
   bench_gemm(bench, 256, 256, 256, false, true, false, 16);
   bench_gemm(bench, 256, 1024, 256, false, false, false, 16);
+  bench_attention(bench, 8, 512, 4, 4, 64);
+  bench_attention(bench, 8, 512, 8, 4, 64);
+  bench_attention(bench, 2, 2048, 8, 4, 64);
+  bench_attention(bench, 4, 1024, 4, 4, 128);
   return 0;
 }

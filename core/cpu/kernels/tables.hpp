@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/cpu/kernels/attention.hpp"
+
 namespace caddie::cpu {
 
 // Memory that will be read soon: `rows` runs of `bytes` each, `stride` bytes apart. Fetched into the L2 cache bit by bit
@@ -31,8 +33,21 @@ struct GemmTable {
                    const Upcoming& upcoming);
 };
 
+struct AttentionTable {
+  // Workspace of one thread, in floats, a multiple of 16.
+  std::int64_t (*forward_floats)(const AttentionShape& shape);
+  std::int64_t (*backward_floats)(const AttentionShape& shape);
+  // Panels that the queries of one head are cut into.
+  std::int64_t (*query_panels)(const AttentionShape& shape);
+  // Units [begin, end) of one (batch, kv head); unit = head in the group * query_panels + panel.
+  void (*forward)(const AttentionForward& args, std::int64_t batch, std::int64_t kv_head, std::int64_t begin,
+                  std::int64_t end, float* space);
+  void (*backward)(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* space);
+};
+
 struct KernelTable {
   const GemmTable* gemm;
+  const AttentionTable* attention;
 };
 
 namespace portable { extern const KernelTable table; }

@@ -77,7 +77,7 @@ CADDIE_INLINE F fma(F a, F b, F c) {
 
 CADDIE_INLINE F square_root(F v) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<F>(_mm512_sqrt_ps(reinterpret_cast<__m512>(v)));
+  return reinterpret_cast<F>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
 #elif defined(__AVX2__)
   return reinterpret_cast<F>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
 #else
