@@ -148,7 +148,6 @@ class Checker {
   }
 
   void set_card(Card card) { card_ = std::move(card); }
-  [[nodiscard]] const std::optional<Card>& card() const { return card_; }
   CheckReport finish() { return std::move(report_); }
 
  private:
