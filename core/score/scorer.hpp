@@ -58,7 +58,7 @@ class Scorer {
   std::vector<std::int32_t> tokens_, targets_;
   std::int64_t rows_ = 0, context_ = 0;
   Totals totals_;
-  double compensation_ = 0;
+  double sum_ = 0, compensation_ = 0;
   std::int64_t tokens_run_ = 0;
 };
 

@@ -32,18 +32,28 @@ Result<void> StateStore::add(const std::vector<plugins::TensorDeclaration>& stat
     if (entries_.contains(state.path)) continue;
     auto buffer = executor_->allocate(state_bytes(*executor_, state));
     if (!buffer) return buffer.error();
-    const auto initial = state.initialiser.kind == CADDIE_INIT_COPY ? bank_values(*executor_, parameters, state.initialiser.copy)
-                                                                    : initial_values(state, seed);
-    if (!initial) return initial.error();
-    Result<void> done;
-    if (state.dtype == graph::DType::i32) {
-      const std::vector<std::int32_t> whole(initial->begin(), initial->end());
-      done = executor_->upload({*buffer, 0}, std::as_bytes(std::span(whole)));
-    } else {
-      done = executor_->upload({*buffer, 0}, std::as_bytes(std::span(*initial)));
-    }
-    if (!done) return done;
-    entries_.emplace(state.path, Entry{state, *buffer});
+    Entry entry{state, *buffer};
+    if (auto done = initialise(entry, parameters, seed); !done) return done;
+    entries_.emplace(state.path, std::move(entry));
+  }
+  return {};
+}
+
+Result<void> StateStore::initialise(const Entry& entry, const ParameterStore& parameters, std::uint64_t seed) {
+  const plugins::Initialiser& init = entry.declaration.initialiser;
+  const auto initial = init.kind == CADDIE_INIT_COPY ? bank_values(*executor_, parameters, init.copy)
+                                                     : initial_values(entry.declaration, seed);
+  if (!initial) return initial.error();
+  if (entry.declaration.dtype == graph::DType::i32) {
+    const std::vector<std::int32_t> whole(initial->begin(), initial->end());
+    return executor_->upload({entry.buffer, 0}, std::as_bytes(std::span(whole)));
+  }
+  return executor_->upload({entry.buffer, 0}, std::as_bytes(std::span(*initial)));
+}
+
+Result<void> StateStore::reset(const ParameterStore& parameters, std::uint64_t seed) {
+  for (const auto& [path, entry] : entries_) {
+    if (auto done = initialise(entry, parameters, seed); !done) return done;
   }
   return {};
 }

@@ -21,6 +21,8 @@ class StateStore {
 
   // Makes and initialises states that are not there yet. A state that copies a bank's leaf takes the bank's current values.
   Result<void> add(const std::vector<plugins::TensorDeclaration>& states, const ParameterStore& parameters, std::uint64_t seed);
+  // Every state as it was made.
+  Result<void> reset(const ParameterStore& parameters, std::uint64_t seed);
   // Ties every state of the list to a program.
   Result<void> bind(graph::Program& program, const std::vector<plugins::TensorDeclaration>& states) const;
 
@@ -31,6 +33,7 @@ class StateStore {
   [[nodiscard]] const std::map<std::string, Entry>& entries() const { return entries_; }
 
  private:
+  Result<void> initialise(const Entry& entry, const ParameterStore& parameters, std::uint64_t seed);
   graph::Executor* executor_;
   std::map<std::string, Entry> entries_;
 };

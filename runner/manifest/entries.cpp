@@ -27,13 +27,6 @@ std::string with_article(std::string_view noun) {
   return fmt::format("{} {}", vowel ? "an" : "a", noun);
 }
 
-std::vector<std::string> strings(const Json& object, const char* key) {
-  const auto at = object.find(key);
-  if (at == object.end()) return {};
-  if (at->is_string()) return {at->get<std::string>()};
-  return at->get<std::vector<std::string>>();
-}
-
 // What one entry is made of while it is checked.
 struct Draft {
   const Section& section;
@@ -169,7 +162,8 @@ class EntryChecker {
 
   PluginEntry read(const Draft& draft, const std::string& use) {
     PluginEntry entry{std::string(draft.section.name), draft.name, use, draft.value, {}, draft.trace.key_place};
-    for (const auto& [key, property] : entry_schema(draft.section.name).at("properties").items()) entry.config.erase(key);
+    for (const auto& [key, property] : entry_schema(draft.section.name).at("properties").items())
+      entry.config.erase(key);
     entry.host.layers = layers_of(draft.value, draft.trace, draft.pointer);
     entry.host.at = host_value(draft, "at").is_string() ? draft.value.at("at").get<std::string>() : "";
     entry.host.phases = host_strings(draft, "phases");
@@ -177,9 +171,9 @@ class EntryChecker {
     entry.host.over = host_strings(draft, "over");
     entry.host.streams = host_strings(draft, "streams");
     if (const Json& claims = host_value(draft, "claims"); claims.is_object()) {
-      entry.host.claims = {strings(claims, "role"),
+      entry.host.claims = {string_list(claims, "role"),
                            layers_of(claims, *draft.trace.member("claims"), draft.pointer + "/claims"),
-                           strings(claims, "name")};
+                           string_list(claims, "name")};
     }
     return entry;
   }
@@ -192,7 +186,7 @@ class EntryChecker {
   }
 
   static std::vector<std::string> host_strings(const Draft& draft, const char* key) {
-    return host_value(draft, key).is_null() ? std::vector<std::string>() : strings(draft.value, key);
+    return host_value(draft, key).is_null() ? std::vector<std::string>() : string_list(draft.value, key);
   }
 
   std::optional<std::vector<int>> layers_of(const Json& object, const Trace& trace, const std::string& pointer) {
@@ -216,9 +210,11 @@ class EntryChecker {
         if (!value.contains(target)) {
           const std::string near = did_you_mean(target, names);
           report(Kind::conflict, place, pointer,
-                 fmt::format("\"quantize\" has no entry \"{}\"{}", target, near.empty() ? "; add it or leave it out" : near));
+                 fmt::format("\"quantize\" has no entry \"{}\"{}", target,
+                             near.empty() ? "; add it or leave it out" : near));
         } else if (reaches(entries, target, entry.name, 0)) {
-          report(Kind::conflict, place, pointer, fmt::format("\"{}\" would decorate itself; break the circle", entry.name));
+          report(Kind::conflict, place, pointer,
+                 fmt::format("\"{}\" would decorate itself; break the circle", entry.name));
         }
       }
     }

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "runner/manifest/host_schema.hpp"
+
 namespace caddie::manifest {
 namespace {
 
@@ -48,7 +50,8 @@ class HostRules {
 
   void conflict(const std::string& pointer, std::string message, Kind kind = Kind::conflict) {
     const Trace* trace = find_trace(document_.trace, pointer);
-    findings_.issues.push_back({kind, trace != nullptr ? trace->place : document_.trace.place, pointer, std::move(message)});
+    findings_.issues.push_back(
+        {kind, trace != nullptr ? trace->place : document_.trace.place, pointer, std::move(message)});
   }
 
   void heads() {
@@ -58,13 +61,15 @@ class HostRules {
     if (at("/model/kv_heads") == nullptr) derive("model", "kv_heads", *heads, "model.heads");
     const auto kv_heads = count("/model/kv_heads");
     if (kv_heads && *heads % *kv_heads != 0) {
-      conflict("/model/kv_heads", fmt::format("{} heads cannot share {} key and value heads evenly; choose a divisor of {}",
-                                              *heads, *kv_heads, *heads));
+      conflict("/model/kv_heads",
+               fmt::format("{} heads cannot share {} key and value heads evenly; choose a divisor of {}", *heads,
+                           *kv_heads, *heads));
     }
     if (at("/model/head_dim") != nullptr) return;
     if (*dim % *heads != 0) {
-      return conflict("/model/heads", fmt::format("dim {} is not a multiple of {} heads; change one or give \"head_dim\"",
-                                                  *dim, *heads));
+      return conflict(
+          "/model/heads",
+          fmt::format("dim {} is not a multiple of {} heads; change one or give \"head_dim\"", *dim, *heads));
     }
     derive("model", "head_dim", *dim / *heads, "model.dim and model.heads");
   }
@@ -99,28 +104,44 @@ class HostRules {
     const Json* whole = at("/budget/train_seconds");
     const Json* reserve = at("/budget/reserve_seconds");
     if (whole != nullptr && reserve != nullptr && whole->is_number() && reserve->is_number() && *reserve >= *whole) {
-      conflict("/budget/reserve_seconds", fmt::format("{} s reserved leave nothing of {} s to train", reserve->dump(),
-                                                      whole->dump()));
+      conflict("/budget/reserve_seconds",
+               fmt::format("{} s reserved leave nothing of {} s to train", reserve->dump(), whole->dump()));
     }
   }
 
   void sources() {
-    const Json* source = at("/data/source");
-    if (source == nullptr || !source->is_string()) return;
-    const bool shards = *source == "shards";
+    const Json* data = at("/data");
+    if (data == nullptr || !data->is_object()) return;
     const bool text = at("/data/text") != nullptr;
-    if (shards && text) {
-      conflict("/data/text", "is not read, for the source is shards; set \"source\" to the kind of text, or remove it");
-    } else if (!shards && !text) {
-      conflict("/data", fmt::format("the source {} needs \"text\": the files to prepare", source->dump()),
+    const bool train = at("/data/train") != nullptr;
+    const bool validation = at("/data/validation/files") != nullptr;
+    if (text && train)
+      conflict("/data/train", "is not read, for the text is prepared; keep one of \"text\" and \"train\"");
+    if (text && validation) {
+      conflict("/data/validation/files", "is not read, for the text is prepared; keep one of \"text\" and \"files\"");
+    }
+    if (text) return;
+    if (train != validation) {
+      const char* message = train ? "\"train\" needs \"validation\": {\"files\": ...} beside it"
+                                  : "\"validation.files\" needs \"train\" beside it";
+      conflict("/data", message, Kind::missing_key);
+    } else if (train && at("/data/tokenizer/model") == nullptr) {
+      conflict("/data", "shards made elsewhere need the model they were made with: \"tokenizer\": {\"model\": ...}",
                Kind::missing_key);
     }
-    const Json* fraction = at("/data/validation/fraction");
-    const Json* documents = at("/data/validation/documents");
-    if (fraction != nullptr && documents != nullptr && fraction->is_number() && documents->is_number() &&
-        *fraction > 0 && *documents > 0) {
-      conflict("/data/validation/fraction", "\"fraction\" and \"documents\" both say what is set aside; keep one");
+    for (const char* pointer : {"/data/validation/fraction", "/data/validation/documents", "/data/max_bytes",
+                                "/data/max_document_bytes", "/data/shuffle", "/data/seed"}) {
+      only_with_text(pointer);
     }
+  }
+
+  // A setting of the preparation that is not its default needs text to prepare.
+  void only_with_text(const std::string& pointer) {
+    const Json* schema = &host_schema();
+    for (const std::string& step : pointer_steps(pointer)) schema = &schema->at("properties").at(step);
+    const Json* value = at(pointer);
+    if (value == nullptr || *value == schema->at("default")) return;
+    conflict(pointer, "is not read, for there is no \"text\" to prepare; add it, or remove this key");
   }
 
   void sections() {

@@ -20,35 +20,36 @@ constexpr std::string_view kText = R"json({
     "description": "Text, tokenizer and token shards.",
     "type": "object", "required": ["folder"],
     "properties": {
-      "source": { "type": "string", "enum": ["shards", "text", "jsonl", "dictd"], "default": "shards",
-        "description": "Where documents come from: shards already in the folder, or text that is prepared first (plain files, JSON Lines, dictionaries in dictd form)." },
-      "text": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1, "minItems": 1,
-        "description": "Files, folders or patterns of the text to prepare; needed unless the source is shards." },
+      "text": { "type": "string", "minLength": 1,
+        "description": "Text to prepare into the folder first: a file, a folder, or a dictd dictionary." },
       "folder": { "type": "string", "minLength": 1,
-        "description": "Folder of the shards, read or written; relative to where caddie is started." },
-      "train": { "type": "string", "default": "*train*.bin", "minLength": 1,
-        "description": "Pattern of the training shards in the folder." },
+        "description": "Folder of the prepared data; relative to where caddie is started." },
+      "train": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1,
+        "minItems": 1, "description": "Patterns of training shards in the folder that were made elsewhere." },
       "validation": {
         "type": "object", "default": {}, "description": "The part that is only ever scored.",
         "properties": {
-          "files": { "type": "string", "default": "*val*.bin", "minLength": 1,
-            "description": "Pattern of the validation shards in the folder." },
-          "fraction": { "type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0,
-            "description": "Share of the documents set aside when text is prepared; 0 leaves it to `documents`." },
+          "files": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1,
+            "minItems": 1, "description": "Patterns of validation shards in the folder that were made elsewhere." },
+          "fraction": { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.01,
+            "description": "Share of the documents set aside when text is prepared." },
           "documents": { "type": "integer", "minimum": 0, "default": 0,
-            "description": "Number of documents set aside when text is prepared; 0 leaves it to `fraction`." }
+            "description": "Above 0, in place of the fraction: so many documents." }
         } },
       "tokenizer": {
         "type": "object", "default": {}, "description": "How text becomes tokens.",
         "properties": {
           "model": { "type": "string", "minLength": 1,
-            "description": "SentencePiece model; without one, a model of `vocab` pieces is trained when text is prepared." },
+            "description": "SentencePiece model; without one, preparing text trains one of `vocab` pieces." },
           "vocab": { "type": "integer", "minimum": 2, "maximum": 65536, "description": "Number of tokens." }
         } },
       "max_bytes": { "type": "integer", "unit": "bytes", "minimum": 0, "default": 0,
         "description": "Prepare at most so much text; 0 is all." },
-      "seed": { "type": "integer", "minimum": 0, "default": 0,
-        "description": "Chooses the documents set aside and their order." }
+      "max_document_bytes": { "type": "integer", "unit": "bytes", "minimum": 0, "default": 0,
+        "description": "Cut longer documents when text is prepared; 0 never cuts." },
+      "shuffle": { "type": "boolean", "default": true,
+        "description": "Prepare documents in random order; false keeps that of the source." },
+      "seed": { "type": "integer", "minimum": 0, "default": 1337, "description": "Seed of that order." }
     } },
   "model": {
     "description": "Dimensions. What is built with them is said by the blocks.",
@@ -96,7 +97,7 @@ constexpr std::string_view kText = R"json({
       "properties": {
         "use": { "type": "string", "minLength": 1, "description": "Plugin." },
         "layers": { "type": ["integer", "string", "array"], "items": { "type": ["integer", "string"] },
-          "description": "Layers it acts in: 7, \"all\", \"8:\", \"2:5\", \"last:4\" or a list; by default the plugin's." },
+          "description": "Layers: 7, \"all\", \"8:\", \"2:5\", \"last:4\" or a list; by default the plugin's." },
         "at": { "type": "string", "minLength": 1, "description": "Another hook of the same type to attach to." },
         "order": { "type": "integer", "minimum": -1000000, "maximum": 1000000,
           "description": "Entries act by rising order (0 where none is given), equals as written." },

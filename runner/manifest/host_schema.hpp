@@ -1,5 +1,5 @@
-// The part of a manifest that Caddie itself owns, as JSON Schema in one place: validation, the typed view, the schema for
-// editors and docs/manifest.md all come from it. Constant data; any thread.
+// The part of a manifest that Caddie itself owns, as JSON Schema in one place: validation, the typed view, the schema
+// for editors and docs/manifest.md all come from it. Constant data; any thread.
 #pragma once
 
 #include <string>

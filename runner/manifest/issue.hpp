@@ -12,10 +12,10 @@ namespace caddie::manifest {
 
 struct Issue {
   enum class Kind : std::uint8_t {
-    io,              // a file cannot be read
-    syntax,          // not JSON
+    io,      // a file cannot be read
+    syntax,  // not JSON
     duplicate_key,
-    inheritance,     // cycle, depth, or a form of "extends" that is not understood
+    inheritance,  // cycle, depth, or a form of "extends" that is not understood
     nothing_to_delete,
     override_error,  // an option of the command line does not fit
     unknown_key,

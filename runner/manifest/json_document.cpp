@@ -32,9 +32,7 @@ class Reader {
   }
 
  private:
-  Place place_of(Scanner::Mark mark) const {
-    return fixed_ ? *fixed_ : Place::in_file(label_, mark.line, mark.column);
-  }
+  Place place_of(Scanner::Mark mark) const { return fixed_ ? *fixed_ : Place::in_file(label_, mark.line, mark.column); }
 
   bool read_whole(Document& out) {
     if (!scanner_.skip_blanks()) return false;
@@ -151,8 +149,8 @@ class Reader {
     const auto same = [this](const Trace& first, const Trace& again) {
       if (first.key != again.key) return false;
       issues_.push_back({Issue::Kind::duplicate_key, again.key_place, "",
-                         fmt::format("the key \"{}\" is given twice in one object, first at {}; remove one",
-                                     again.key, first.key_place.text())});
+                         fmt::format("the key \"{}\" is given twice in one object, first at {}; remove one", again.key,
+                                     first.key_place.text())});
       return true;
     };
     members.erase(std::unique(members.begin(), members.end(), same), members.end());
@@ -169,9 +167,9 @@ ParsedDocument parse(std::string_view text, std::string label, std::optional<Pla
   auto shared = std::make_shared<const std::string>(std::move(label));
   if (text.size() > kMaxDocumentBytes) {
     ParsedDocument parsed;
-    parsed.issues.push_back({Issue::Kind::syntax, fixed ? *fixed : Place::in_file(shared, 1, 1), "",
-                             fmt::format("{} bytes are more than the {} a manifest may have", text.size(),
-                                         kMaxDocumentBytes)});
+    parsed.issues.push_back(
+        {Issue::Kind::syntax, fixed ? *fixed : Place::in_file(shared, 1, 1), "",
+         fmt::format("{} bytes are more than the {} a manifest may have", text.size(), kMaxDocumentBytes)});
     return parsed;
   }
   return Reader(text, std::move(shared), std::move(fixed)).read();
@@ -184,5 +182,12 @@ ParsedDocument parse_document(std::string_view text, std::string label) {
 }
 
 ParsedDocument parse_document_at(std::string_view text, const Place& place) { return parse(text, "", place); }
+
+std::vector<std::string> string_list(const Json& object, const char* key) {
+  const auto at = object.find(key);
+  if (at == object.end()) return {};
+  if (at->is_string()) return {at->get<std::string>()};
+  return at->get<std::vector<std::string>>();
+}
 
 }  // namespace caddie::manifest

@@ -40,4 +40,7 @@ ParsedDocument parse_document(std::string_view text, std::string label);
 // As above, where every place is `place` instead of a line and column (values of the command line).
 ParsedDocument parse_document_at(std::string_view text, const Place& place);
 
+// The strings under a key that holds a string or a list of strings; none when there is no such key.
+std::vector<std::string> string_list(const Json& object, const char* key);
+
 }  // namespace caddie::manifest

@@ -146,7 +146,8 @@ bool Scanner::read_string(std::string& out) {
     if (byte == '\\') {
       if (!read_escape(out)) return false;
     } else if (byte < 0x20) {
-      return fail(mark_, fmt::format("a string holds the control character 0x{:02x}; write it as \\u{:04x}", byte, byte));
+      return fail(mark_,
+                  fmt::format("a string holds the control character 0x{:02x}; write it as \\u{:04x}", byte, byte));
     } else if (!read_utf8(out)) {
       return false;
     }
@@ -177,7 +178,8 @@ bool Scanner::read_escape(std::string& out) {
   }
   const std::size_t which = at_end() ? std::string_view::npos : kNames.find(kind);
   if (which == std::string_view::npos) {
-    return fail(start, R"(unknown escape in a string; known are \" \\ \/ \b \f \n \r \t \uXXXX (write \\ for a backslash))");
+    return fail(start,
+                R"(unknown escape in a string; known are \" \\ \/ \b \f \n \r \t \uXXXX (write \\ for a backslash))");
   }
   out += kValues[which];
   advance();

@@ -5,25 +5,19 @@
 namespace caddie::manifest {
 namespace {
 
-std::vector<std::string> strings(const Json& object, const char* key) {
-  const auto at = object.find(key);
-  if (at == object.end()) return {};
-  if (at->is_string()) return {at->get<std::string>()};
-  return at->get<std::vector<std::string>>();
-}
-
 DataSettings read_data(const Json& json) {
   const Json& validation = json.at("validation");
   const Json& tokenizer = json.at("tokenizer");
-  return {json.at("source"),
-          strings(json, "text"),
+  return {json.value("text", ""),
           json.at("folder"),
-          json.at("train"),
-          validation.at("files"),
+          string_list(json, "train"),
+          string_list(validation, "files"),
           validation.at("fraction"),
           validation.at("documents"),
           {tokenizer.value("model", ""), tokenizer.value("vocab", 0)},
           json.at("max_bytes"),
+          json.at("max_document_bytes"),
+          json.at("shuffle"),
           json.at("seed")};
 }
 
@@ -52,9 +46,12 @@ void place_entry(Manifest& manifest, PluginEntry entry) {
   if (section == "quantize") return manifest.quantize.push_back(std::move(entry));
   if (section == "compress") return manifest.compress.push_back(std::move(entry));
   if (section == "evaluators") return manifest.evaluators.push_back(std::move(entry));
-  if (section == "schedule") manifest.schedule = std::move(entry);
-  else if (section == "loader") manifest.loader = std::move(entry);
-  else if (section == "ttt") manifest.ttt = std::move(entry);
+  if (section == "schedule")
+    manifest.schedule = std::move(entry);
+  else if (section == "loader")
+    manifest.loader = std::move(entry);
+  else if (section == "ttt")
+    manifest.ttt = std::move(entry);
 }
 
 }  // namespace
@@ -82,7 +79,7 @@ std::vector<const PluginEntry*> all_entries(const Manifest& manifest) {
 Manifest read_manifest(const Json& resolved, std::vector<PluginEntry> entries) {
   Manifest manifest;
   manifest.name = resolved.at("name");
-  manifest.notes = strings(resolved, "notes");
+  manifest.notes = string_list(resolved, "notes");
   manifest.data = read_data(resolved.at("data"));
   manifest.model = read_model(resolved.at("model"));
   manifest.train = read_train(resolved.at("train"));
@@ -93,10 +90,10 @@ Manifest read_manifest(const Json& resolved, std::vector<PluginEntry> entries) {
   manifest.seed = resolved.at("seed");
   const Json& compute = resolved.at("compute");
   manifest.compute = {compute.at("backend"), compute.at("threads"), compute.at("precision")};
-  manifest.rules = strings(resolved, "rules");
+  manifest.rules = string_list(resolved, "rules");
   manifest.allow_inert = read_inert(resolved.at("allow_inert"));
   manifest.allow_draft = resolved.at("allow_draft");
-  manifest.plugin_path = strings(resolved, "plugin_path");
+  manifest.plugin_path = string_list(resolved, "plugin_path");
   return manifest;
 }
 

@@ -16,16 +16,18 @@ struct TokenizerSettings {
   int vocab = 0;      // 0: not given
 };
 
+// One of three: text that is prepared into the folder; a folder prepared before; shards made elsewhere (patterns).
 struct DataSettings {
-  std::string source;  // "shards", "text", "jsonl", "dictd"
-  std::vector<std::string> text;
+  std::string text;  // empty: nothing to prepare
   std::string folder;
-  std::string train_files;
-  std::string validation_files;
+  std::vector<std::string> train_files;       // both empty for a prepared folder; else both given, and the
+  std::vector<std::string> validation_files;  // tokenizer's model with them
   double validation_fraction = 0;
-  std::int64_t validation_documents = 0;
+  std::int64_t validation_documents = 0;  // above 0: in place of the fraction
   TokenizerSettings tokenizer;
-  std::int64_t max_bytes = 0;  // 0: all
+  std::int64_t max_bytes = 0;           // 0: all
+  std::int64_t max_document_bytes = 0;  // 0: never cut
+  bool shuffle = true;
   std::int64_t seed = 0;
 };
 
@@ -44,8 +46,8 @@ struct TrainSettings {
   int context = 0;
   int accumulate = 1;
   std::int64_t steps = 0;
-  double clip_norm = 0;     // 0: no clipping
-  std::string clip_scope;   // "global", "local"
+  double clip_norm = 0;    // 0: no clipping
+  std::string clip_scope;  // "global", "local"
   std::int64_t log_every = 0;
   std::int64_t checkpoint_every = 0;  // 0: only at the end
 };
@@ -92,7 +94,7 @@ struct PluginEntry {
   std::string use;      // the plugin's id
   Json config;          // the plugin's own keys, defaults filled in
   HostKeys host;
-  Place position;       // of the entry's name, for messages
+  Place position;  // of the entry's name, for messages
 };
 
 struct Manifest {

@@ -11,12 +11,6 @@
 namespace caddie::manifest {
 namespace {
 
-std::string pointer_of(std::span<const std::string> steps) {
-  std::string pointer;
-  for (const std::string& step : steps) pointer += "/" + pointer_step(step);
-  return pointer;
-}
-
 std::vector<std::string> keys_of(const Json& object) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : object.items()) keys.push_back(key);

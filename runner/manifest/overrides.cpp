@@ -29,12 +29,6 @@ Steps split_dots(std::string_view path) {
   return steps;
 }
 
-std::string pointer_of(const Steps& steps) {
-  std::string pointer;
-  for (const std::string& step : steps) pointer += "/" + pointer_step(step);
-  return pointer;
-}
-
 std::optional<std::size_t> as_index(std::string_view step) {
   std::size_t index = 0;
   const auto [end, error] = std::from_chars(step.data(), step.data() + step.size(), index);
@@ -140,8 +134,8 @@ class Overrider {
   bool replace_item(const Steps& steps, std::size_t at, Json& list, Trace& trace, Document& leaf) {
     const std::optional<std::size_t> index = as_index(steps[at]);
     if (!index || *index >= list.size()) {
-      report(pointer_of(steps), fmt::format("\"{}\" is no item of a list of {}; items count from 0", steps[at],
-                                            list.size()));
+      report(pointer_of(steps),
+             fmt::format("\"{}\" is no item of a list of {}; items count from 0", steps[at], list.size()));
       return true;
     }
     if (at + 1 != steps.size()) {
@@ -160,7 +154,8 @@ class Overrider {
     const Steps steps = split_dots(change_.text);
     const Json* value = &merged_.document.value;
     for (const std::string& step : steps) {
-      if (!value->is_object()) return report(pointer_of(steps), "there is nothing to unset: the path leads into a value");
+      if (!value->is_object())
+        return report(pointer_of(steps), "there is nothing to unset: the path leads into a value");
       if (!value->contains(step)) {
         Steps known;
         for (const auto& [key, child] : value->items()) known.push_back(key);

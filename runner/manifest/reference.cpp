@@ -60,7 +60,8 @@ void add_rows(const Json& schema, const Ordered& order, const std::string& prefi
     out += fmt::format("| `{}` | {}{} | {} | {} |\n", path, type_of(property), limits_of(property), standard,
                        words_of(property));
     if (!object || !property.contains("properties")) continue;
-    const Ordered inner = ordered.contains("properties") ? ordered.at("properties") : Ordered(property.at("properties"));
+    const Ordered inner =
+        ordered.contains("properties") ? ordered.at("properties") : Ordered(property.at("properties"));
     add_rows(property, inner, path + ".", out);
   }
 }

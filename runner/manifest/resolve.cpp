@@ -146,8 +146,11 @@ std::string digest_without(const Json& resolved, std::span<const std::string> ke
 Json diff_against_base(const Resolution& resolution) {
   Json differences = Json::array();
   const auto before = resolution.base.is_object() ? leaves_of(resolution.base) : std::map<std::string, Json>();
-  const auto after = resolution.as_written.is_object() ? leaves_of(resolution.as_written) : std::map<std::string, Json>();
-  const auto described = [](const std::string& pointer) { return pointer == "/name" || pointer.rfind("/notes", 0) == 0; };
+  const auto after =
+      resolution.as_written.is_object() ? leaves_of(resolution.as_written) : std::map<std::string, Json>();
+  const auto described = [](const std::string& pointer) {
+    return pointer == "/name" || pointer.rfind("/notes", 0) == 0;
+  };
   for (const auto& [pointer, value] : after) {
     const std::string origin = resolution.origins.value(pointer, "?");
     const auto old = before.find(pointer);

@@ -1,8 +1,8 @@
 // From files and command-line options to a manifest that is known to be right, or to everything that is wrong with it.
 // Reads files; otherwise without side effects. Each call stands alone; any thread.
 //
-// What is guaranteed when ok(): every key of every file is known to Caddie or to a plugin; every value has been checked;
-// every default is written out.
+// What is guaranteed when ok(): every key of every file is known to Caddie or to a plugin; every value has been
+// checked; every default is written out.
 //
 // The canonical form is JSON with sorted keys, two spaces of indent and shortest round-trip numbers; units have become
 // numbers. Comments, blanks and the order of keys do not change it. One order does matter and is therefore part of it:
@@ -29,10 +29,10 @@ struct Resolution {
   std::vector<Issue> issues;  // all of them, by file and line
   std::vector<Issue> notes;   // keys dropped because their plugin was exchanged
   std::vector<std::string> files;  // all that were read, in the order in which they were applied
-  std::string canonical;      // canonical_text(resolved)
-  std::string digest;         // SHA-256 of `canonical`
-  Json as_written;            // as `resolved`, but with "order" only where it was written
-  Json base;                  // `as_written` of the parents alone; null without parents
+  std::string canonical;           // canonical_text(resolved)
+  std::string digest;              // SHA-256 of `canonical`
+  Json as_written;                 // as `resolved`, but with "order" only where it was written
+  Json base;                       // `as_written` of the parents alone; null without parents
 
   [[nodiscard]] bool ok() const { return issues.empty(); }
   // Nothing is wrong but plugins that are not installed: enough to look at a manifest, not to run it.

@@ -9,52 +9,13 @@
 
 #include "core/base/text.hpp"
 #include "runner/manifest/schema_numbers.hpp"
+#include "runner/manifest/schema_words.hpp"
 #include "runner/manifest/units.hpp"
 
 namespace caddie::manifest {
 namespace {
 
 using Kind = Issue::Kind;
-
-std::vector<std::string> type_names(const Json& schema) {
-  const auto type = schema.find("type");
-  if (type == schema.end()) return {};
-  if (type->is_string()) return {type->get<std::string>()};
-  return type->get<std::vector<std::string>>();
-}
-
-bool has_type(const std::vector<std::string>& types, std::string_view name) {
-  return std::find(types.begin(), types.end(), name) != types.end();
-}
-
-bool is_of_type(const Json& value, const std::string& type) {
-  if (type == "integer") return whole_number(value).has_value();
-  if (type == "number") return value.is_number();
-  if (type == "string") return value.is_string();
-  if (type == "boolean") return value.is_boolean();
-  if (type == "object") return value.is_object();
-  if (type == "array") return value.is_array();
-  return value.is_null();
-}
-
-std::string article(const std::string& type) {
-  if (type == "integer") return "a whole number";
-  if (type == "array") return "a list";
-  if (type == "boolean") return "true or false";
-  if (type == "null") return "null";
-  return (type == "object" ? "an " : "a ") + type;
-}
-
-std::string either(const std::vector<std::string>& types) {
-  std::vector<std::string> words;
-  for (const std::string& type : types) words.push_back(article(type));
-  return fmt::format("{}", fmt::join(words, " or "));
-}
-
-std::string unit_of(const Json& schema) {
-  const auto unit = schema.find("unit");
-  return unit != schema.end() && unit->is_string() ? unit->get<std::string>() : "";
-}
 
 class Validator {
  public:
@@ -105,7 +66,8 @@ class Validator {
   bool check_type(const Json& schema, Json& value, const Trace& trace, const std::string& pointer) {
     const std::vector<std::string> types = type_names(schema);
     if (types.empty()) return true;
-    const bool fits = std::any_of(types.begin(), types.end(), [&](const auto& type) { return is_of_type(value, type); });
+    const bool fits =
+        std::any_of(types.begin(), types.end(), [&](const auto& type) { return is_of_type(value, type); });
     if (!fits) {
       std::string hint;
       if (value.is_string() && (has_type(types, "number") || has_type(types, "integer"))) {
@@ -234,8 +196,8 @@ class Validator {
     if (!strict) return;
     const Trace& member = *trace.member(key);
     if (member.stale) {
-      findings_.notes.push_back({Kind::note, member.key_place, at,
-                                 fmt::format("dropped \"{}\", which was set for another plugin", key)});
+      findings_.notes.push_back(
+          {Kind::note, member.key_place, at, fmt::format("dropped \"{}\", which was set for another plugin", key)});
       value.erase(key);
       trace.erase_member(key);
       return;
@@ -246,7 +208,8 @@ class Validator {
       for (const auto& [name, property] : properties->items()) known.push_back(name);
     }
     std::string near = did_you_mean(key, known);
-    if (near.empty()) near = known.empty() ? "; no key is known here" : fmt::format("; known are {}", fmt::join(known, ", "));
+    if (near.empty())
+      near = known.empty() ? "; no key is known here" : fmt::format("; known are {}", fmt::join(known, ", "));
     report(Kind::unknown_key, member.key_place, member, at, fmt::format("unknown key \"{}\"{}", key, near));
   }
 
@@ -297,7 +260,7 @@ class Validator {
       return;
     }
     std::vector<std::string> shown;
-    for (const Json& form : forms) shown.push_back(describe(form));
+    for (const Json& form : forms) shown.push_back(describe_form(form));
     report(Kind::type, trace.place, trace, pointer,
            fmt::format("{} fits none of the allowed forms: {}", show_value(value), fmt::join(shown, "; ")));
   }
@@ -306,16 +269,6 @@ class Validator {
     value = std::move(fit.value);
     trace = std::move(fit.trace);
     std::move(fit.findings.notes.begin(), fit.findings.notes.end(), std::back_inserter(findings_.notes));
-  }
-
-  static std::string describe(const Json& form) {
-    for (const char* keyword : {"title", "description"}) {
-      const auto words = form.find(keyword);
-      if (words != form.end() && words->is_string()) return words->get<std::string>();
-    }
-    if (form.contains("const")) return show_value(form.at("const"));
-    if (form.contains("enum")) return "one of " + show_value(form.at("enum"));
-    return either(type_names(form));
   }
 
   const Place& default_place_;
@@ -327,30 +280,6 @@ class Validator {
 void validate(const Json& schema, Json& value, Trace& trace, const std::string& pointer, const Place& default_place,
               Findings& findings) {
   Validator(default_place, findings).check(schema, value, trace, pointer);
-}
-
-std::string show_value(const Json& value) {
-  constexpr std::size_t kLength = 60;
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() <= kLength) return text;
-  std::size_t cut = kLength;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;
-  return text.substr(0, cut) + "...";
-}
-
-Trace trace_at(const Json& value, std::string key, const Place& place) {
-  Trace trace;
-  trace.key = std::move(key);
-  trace.key_place = trace.place = place;
-  if (value.is_object()) {
-    for (const auto& [name, member] : value.items()) trace.put_member(trace_at(member, name, place));
-  } else if (value.is_array()) {
-    for (const Json& item : value) {
-      trace.children.push_back(trace_at(item, "", place));
-      trace.children.back().order = trace.next_order++;
-    }
-  }
-  return trace;
 }
 
 }  // namespace caddie::manifest

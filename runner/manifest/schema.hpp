@@ -1,9 +1,10 @@
 // Validation against the part of JSON Schema (draft-07) that plugins and Caddie itself use, with all errors at once,
 // each at its place in the file, and with the defaults filled in. Any thread; schemas are only read.
 //
-// Keywords: type (a name or a list), properties, required, additionalProperties (false or a schema), items (one schema),
-// minItems, maxItems, minLength, enum, const, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, oneOf,
-// anyOf, default; title, description, examples, $schema, $id and $comment say something to people. Beyond the draft:
+// Keywords: type (a name or a list), properties, required, additionalProperties (false or a schema), items (one
+// schema), minItems, maxItems, minLength, enum, const, minimum, maximum, exclusiveMinimum, exclusiveMaximum,
+// multipleOf, oneOf, anyOf, default; title, description, examples, $schema, $id and $comment say something to people.
+// Beyond the draft:
 // - an object with "properties" and no "additionalProperties" takes no other keys;
 // - "unit": "seconds" or "bytes" lets a string with a unit stand for the number ("10min", "15.9MB");
 //   other units are for people.

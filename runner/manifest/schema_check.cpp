@@ -14,7 +14,7 @@
 namespace caddie::manifest {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTypes = {"null",  "boolean", "integer", "number",
+constexpr std::array<std::string_view, 7> kTypes = {"null",   "boolean", "integer", "number",
                                                     "string", "array",   "object"};
 
 class SchemaChecker {
@@ -49,7 +49,8 @@ class SchemaChecker {
       return expect(value == false, at, "must be false or a schema, for true would take keys that nobody reads");
     }
     if (keyword == "required") return expect(is_list_of_strings(value), at, "must be a list of key names");
-    if (keyword == "enum") return expect(value.is_array() && !value.empty(), at, "must be a list with at least one value");
+    if (keyword == "enum")
+      return expect(value.is_array() && !value.empty(), at, "must be a list with at least one value");
     if (keyword == "minItems" || keyword == "maxItems" || keyword == "minLength") {
       const auto number = whole_number(value);
       return expect(number && *number >= 0, at, "must be a whole number from 0 on");
@@ -72,11 +73,28 @@ class SchemaChecker {
   }
 
   void unknown_keyword(const std::string& keyword, const std::string& at) {
-    static const std::vector<std::string> kKeywords = {
-        "type",    "properties", "items",            "oneOf",            "anyOf",      "additionalProperties",
-        "enum",    "required",   "minItems",         "maxItems",         "minLength",  "minimum",
-        "maximum", "default",    "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "description",
-        "title",   "unit",       "const",            "examples"};
+    static const std::vector<std::string> kKeywords = {"type",
+                                                       "properties",
+                                                       "items",
+                                                       "oneOf",
+                                                       "anyOf",
+                                                       "additionalProperties",
+                                                       "enum",
+                                                       "required",
+                                                       "minItems",
+                                                       "maxItems",
+                                                       "minLength",
+                                                       "minimum",
+                                                       "maximum",
+                                                       "default",
+                                                       "exclusiveMinimum",
+                                                       "exclusiveMaximum",
+                                                       "multipleOf",
+                                                       "description",
+                                                       "title",
+                                                       "unit",
+                                                       "const",
+                                                       "examples"};
     report(at, fmt::format("the keyword \"{}\" is not supported{}", keyword, did_you_mean(keyword, kKeywords)));
   }
 
@@ -118,7 +136,8 @@ class SchemaChecker {
     if (!schema.contains("required")) return;
     for (const Json& name : schema.at("required")) {
       const bool known = schema.contains("properties") && schema.at("properties").contains(name.get<std::string>());
-      if (!known) report(pointer + "/required", fmt::format("\"{}\" is not among the properties", name.get<std::string>()));
+      if (!known)
+        report(pointer + "/required", fmt::format("\"{}\" is not among the properties", name.get<std::string>()));
     }
   }
 
@@ -129,7 +148,8 @@ class SchemaChecker {
     if (!typed) return report(pointer, "takes any value; give it a type");
     if (!schema.contains("type")) return;
     const Json& type = schema.at("type");
-    const bool object = type == "object" || (type.is_array() && std::find(type.begin(), type.end(), "object") != type.end());
+    const bool object =
+        type == "object" || (type.is_array() && std::find(type.begin(), type.end(), "object") != type.end());
     const bool forms = schema.contains("oneOf") || schema.contains("anyOf");
     if (object && !forms && !schema.contains("properties") && !schema.contains("additionalProperties")) {
       report(pointer, "an object without properties takes any key; name its properties");

@@ -45,9 +45,7 @@ const Trace* Trace::member(std::string_view name) const {
   return at != children.end() && at->key == name ? &*at : nullptr;
 }
 
-Trace* Trace::member(std::string_view name) {
-  return const_cast<Trace*>(std::as_const(*this).member(name));
-}
+Trace* Trace::member(std::string_view name) { return const_cast<Trace*>(std::as_const(*this).member(name)); }
 
 Trace& Trace::put_member(Trace child) {
   const auto at = std::lower_bound(children.begin(), children.end(), std::string_view(child.key), key_less);
@@ -101,6 +99,12 @@ std::string pointer_step(std::string_view key) {
     }
   }
   return step;
+}
+
+std::string pointer_of(std::span<const std::string> steps) {
+  std::string pointer;
+  for (const std::string& step : steps) pointer += "/" + pointer_step(step);
+  return pointer;
 }
 
 std::vector<std::string> pointer_steps(std::string_view pointer) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,14 +35,14 @@ struct Place {
 };
 
 struct Trace {
-  std::string key;      // empty for the root and for array items
-  Place key_place;      // of the key in its object; of the value for array items
-  Place place;          // of the value
+  std::string key;               // empty for the root and for array items
+  Place key_place;               // of the key in its object; of the value for array items
+  Place place;                   // of the value
   std::uint32_t order = 0;       // rank among its siblings as written
   std::uint32_t next_order = 0;  // of the next child
   // Written for a plugin that a later level exchanged for another one (see merge.hpp).
   bool stale = false;
-  std::vector<Trace> children;   // of an object: sorted by key; of an array: by index
+  std::vector<Trace> children;  // of an object: sorted by key; of an array: by index
 
   // The child of that key, or null. Only for objects.
   [[nodiscard]] const Trace* member(std::string_view name) const;
@@ -60,6 +61,9 @@ const Trace* find_trace(const Trace& root, std::string_view pointer);
 
 // One step of a JSON pointer, escaped ("a/b" -> "a~1b").
 std::string pointer_step(std::string_view key);
+
+// The pointer of these steps.
+std::string pointer_of(std::span<const std::string> steps);
 
 // The steps of a pointer, unescaped.
 std::vector<std::string> pointer_steps(std::string_view pointer);

@@ -62,11 +62,11 @@ constexpr std::array<Unit, 12> kSizes{{{"", 1, 1},
                                        {"MB", 1'000'000, 1},
                                        {"GB", 1'000'000'000, 1},
                                        {"KiB", kKi, 1},
-                                       {"MiB", kKi * kKi, 1},
-                                       {"GiB", kKi * kKi * kKi, 1},
+                                       {"MiB", kKi* kKi, 1},
+                                       {"GiB", kKi* kKi* kKi, 1},
                                        {"Ki", kKi, 1},
-                                       {"Mi", kKi * kKi, 1},
-                                       {"Gi", kKi * kKi * kKi, 1}}};
+                                       {"Mi", kKi* kKi, 1},
+                                       {"Gi", kKi* kKi* kKi, 1}}};
 
 template <std::size_t N>
 const Unit* find_unit(const std::array<Unit, N>& units, std::string_view name) {
@@ -83,8 +83,8 @@ Result<double> parse_seconds(std::string_view text) {
   Decimal number;
   const Unit* unit = take_decimal(rest, number) ? find_unit(kTimes, rest) : nullptr;
   if (unit == nullptr) {
-    return Error{Code::format, "", fmt::format("\"{}\" is not a time; write \"600s\", \"10min\", \"1.5h\" or \"250ms\"",
-                                               text)};
+    return Error{Code::format, "",
+                 fmt::format("\"{}\" is not a time; write \"600s\", \"10min\", \"1.5h\" or \"250ms\"", text)};
   }
   return static_cast<double>(number.digits) * static_cast<double>(unit->numerator) /
          (static_cast<double>(number.scale) * static_cast<double>(unit->denominator));
@@ -95,8 +95,9 @@ Result<std::int64_t> parse_byte_count(std::string_view text) {
   Decimal number;
   const Unit* unit = take_decimal(rest, number) ? find_unit(kSizes, rest) : nullptr;
   if (unit == nullptr) {
-    return Error{Code::format, "",
-                 fmt::format("\"{}\" is not a size; write \"16000000B\", \"15.9MB\" (10^6) or \"512KiB\" (2^10)", text)};
+    return Error{
+        Code::format, "",
+        fmt::format("\"{}\" is not a size; write \"16000000B\", \"15.9MB\" (10^6) or \"512KiB\" (2^10)", text)};
   }
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(number.digits, unit->numerator, &bytes)) {
