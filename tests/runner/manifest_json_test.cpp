@@ -14,8 +14,10 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(ManifestJson, ReadsValuesWithTheirPlaces) {
-  const ParsedDocument parsed = parse_document("{ // comment\n  \"a\": [1, -2.5e1, \"\\u00e9\\n\",],\n"
-                                               "  /* é\n */ \"b\": {\"c\": true, \"d/~\": null}, }\n", "f");
+  const ParsedDocument parsed = parse_document(
+      "{ // comment\n  \"a\": [1, -2.5e1, \"\\u00e9\\n\",],\n"
+      "  /* é\n */ \"b\": {\"c\": true, \"d/~\": null}, }\n",
+      "f");
   ASSERT_TRUE(parsed.ok()) << format_issues(parsed.issues);
   const Json expected = {{"a", {1, -25.0, "\xC3\xA9\n"}}, {"b", {{"c", true}, {"d/~", nullptr}}}};
   EXPECT_EQ(parsed.document.value, expected);
@@ -45,7 +47,8 @@ TEST(ManifestJson, KeepsTheWrittenOrder) {
 }
 
 TEST(ManifestJson, NumbersKeepTheirKind) {
-  const Json value = parse_document("[0, -7, 9223372036854775807, 9223372036854775808, 1.0, 1e2, -0.5]", "f").document.value;
+  const Json value =
+      parse_document("[0, -7, 9223372036854775807, 9223372036854775808, 1.0, 1e2, -0.5]", "f").document.value;
   EXPECT_TRUE(value[0].is_number_integer());
   EXPECT_EQ(value[2].get<std::int64_t>(), std::numeric_limits<std::int64_t>::max());
   EXPECT_TRUE(value[3].is_number_float());
@@ -57,12 +60,15 @@ TEST(ManifestJson, SurrogatePairsBecomeOneCharacter) {
   EXPECT_EQ(parse_document(R"("\ud83d\ude00")", "f").document.value, "\xF0\x9F\x98\x80");
 }
 
-TEST(ManifestJson, AByteOrderMarkIsSkipped) { EXPECT_EQ(parse_document("\xEF\xBB\xBF[1]", "f").document.value, Json({1})); }
+TEST(ManifestJson, AByteOrderMarkIsSkipped) {
+  EXPECT_EQ(parse_document("\xEF\xBB\xBF[1]", "f").document.value, Json({1}));
+}
 
 TEST(ManifestJson, DuplicateKeysAreReportedWithBothPlaces) {
   const std::string text = error_of("{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2},\n \"a\": 3}");
-  EXPECT_EQ(text, "f:2:16: the key \"c\" is given twice in one object, first at f:2:8; remove one\n"
-                  "f:3:2: the key \"a\" is given twice in one object, first at f:1:2; remove one\n");
+  EXPECT_EQ(text,
+            "f:2:16: the key \"c\" is given twice in one object, first at f:2:8; remove one\n"
+            "f:3:2: the key \"a\" is given twice in one object, first at f:1:2; remove one\n");
 }
 
 TEST(ManifestJson, SyntaxErrorsSayWhereAndWhat) {
@@ -75,7 +81,8 @@ TEST(ManifestJson, SyntaxErrorsSayWhereAndWhat) {
   EXPECT_EQ(error_of("[] x"), "f:1:4: expected the end of the file, found 'x'\n");
   EXPECT_EQ(error_of("[600s]"), "f:1:2: \"600\" is followed by 's'; a number with a unit is a string: \"600s\"\n");
   EXPECT_EQ(error_of("[01]"), "f:1:2: a number must not begin with 0; remove the leading zeros\n");
-  EXPECT_EQ(error_of("[1e999]"), "f:1:2: this number does not fit a 64-bit floating-point value; write a smaller one\n");
+  EXPECT_EQ(error_of("[1e999]"),
+            "f:1:2: this number does not fit a 64-bit floating-point value; write a smaller one\n");
   EXPECT_EQ(error_of("[/* x"), "f:1:2: this comment does not end; close it with */\n");
   EXPECT_NE(error_of("[\"abc\n\"]").find("f:1:2: this string does not end on its line"), std::string::npos);
   EXPECT_NE(error_of("[\"\\q\"]").find("f:1:3: unknown escape"), std::string::npos);
@@ -83,8 +90,9 @@ TEST(ManifestJson, SyntaxErrorsSayWhereAndWhat) {
   EXPECT_NE(error_of("[\"\\u0000\"]").find("f:1:3: strings must not hold NUL"), std::string::npos);
   EXPECT_NE(error_of("[\"\xC0\xAF\"]").find("f:1:3: the byte 0xc0 is not UTF-8"), std::string::npos);
   EXPECT_NE(error_of("[\"\x01\"]").find("f:1:3: a string holds the control character 0x01"), std::string::npos);
-  for (const char* text : {"-", "[-]", "[1.]", "[1e]", "[tru]", "[truex]", "nul", "{\"a\":}", "{", "[", "\"", "\"\\", "\"\\u12",
-                           "/", "//", "\xFF", "[.5]", "[+1]", "['a']", "{\"a\":1 \"b\":2}", "{,}", "[,]"}) {
+  for (const char* text :
+       {"-",       "[-]", "[1.]", "[1e]", "[tru]", "[truex]", "nul",   "{\"a\":}",          "{",   "[",  "\"", "\"\\",
+        "\"\\u12", "/",   "//",   "\xFF", "[.5]",  "[+1]",    "['a']", "{\"a\":1 \"b\":2}", "{,}", "[,]"}) {
     EXPECT_NE(error_of(text), "fine") << text;
   }
 }

@@ -75,7 +75,8 @@ TEST(ManifestMerge, ASharedBaseIsAppliedOnce) {
 }
 
 TEST(ManifestMerge, CyclesAndDepthAreErrors) {
-  const testing::Files cycle = {{"run.json", R"({"extends": ["a.json"]})"}, {"a.json", "{\n\"extends\": [\"run.json\"]}"}};
+  const testing::Files cycle = {{"run.json", R"({"extends": ["a.json"]})"},
+                                {"a.json", "{\n\"extends\": [\"run.json\"]}"}};
   const auto issues = load(cycle, "run.json").merged.issues;
   ASSERT_EQ(issues.size(), 1U);
   EXPECT_EQ(format_issue(issues[0]),
@@ -88,15 +89,15 @@ TEST(ManifestMerge, CyclesAndDepthAreErrors) {
   EXPECT_TRUE(load(chain, "f3.json").merged.issues.empty());
   const auto deep = load(chain, "f2.json").merged.issues;
   ASSERT_EQ(deep.size(), 1U);
-  EXPECT_EQ(format_issue(deep[0]), "f10.json:1:14: /extends/0: \"extends\" is more than 8 files deep; merge some of them");
+  EXPECT_EQ(format_issue(deep[0]),
+            "f10.json:1:14: /extends/0: \"extends\" is more than 8 files deep; merge some of them");
 }
 
 TEST(ManifestMerge, FilesThatCannotBeReadAreNamedWhereTheyAreAsked) {
   const auto issues = resolve_files({{"run.json", "{\n \"extends\": [\"no.json\", 3]}"}}).issues;
   ASSERT_EQ(issues.size(), 2U) << format_issues(issues);
   EXPECT_EQ(format_issue(issues[0]), "run.json:2:14: /extends/0: no.json: cannot open the file: not there");
-  EXPECT_EQ(format_issue(issues[1]),
-            "run.json:2:25: /extends/1: must be the path of a file, relative to this one");
+  EXPECT_EQ(format_issue(issues[1]), "run.json:2:25: /extends/1: must be the path of a file, relative to this one");
   EXPECT_EQ(resolve_files({{"run.json", "{\"extends\": 3}"}}).issues[0].kind, Issue::Kind::inheritance);
   EXPECT_EQ(format_issues(resolve_files({{"run.json", " [1]"}}).issues),
             "run.json:1:2: a manifest is a JSON object {...}, this is [1]\n");
@@ -164,8 +165,9 @@ TEST(ManifestMerge, AStaleValueThatDoesNotFitIsAnErrorThatSaysSo) {
   catalogue.add("loader", "text", R"({"type":"object","properties":{"window":{"type":"string"}}})");
   const auto issues = resolve_files(child_of_base(R"("loader": {"use": "text"})"), {}, "run.json", catalogue).issues;
   ASSERT_EQ(issues.size(), 1U) << format_issues(issues);
-  EXPECT_EQ(format_issue(issues[0]), "base.json:15:40: /loader/window: must be a string, is 16; it was set for another "
-                                     "plugin: set it anew, or delete it with null");
+  EXPECT_EQ(format_issue(issues[0]),
+            "base.json:15:40: /loader/window: must be a string, is 16; it was set for another "
+            "plugin: set it anew, or delete it with null");
 }
 
 }  // namespace

@@ -59,9 +59,11 @@ TEST(ManifestOverride, ChangingAPluginDropsWhatTheFilesSaidForTheOldOne) {
   EXPECT_EQ(result.manifest.loader->config, Json::parse(R"({"shuffle": true, "blocks": 4})"));
   EXPECT_EQ(result.notes.size(), 1U);
   EXPECT_TRUE(base_with(sets({"loader.use=prime", "loader.blocks=9"})).ok());
-  for (const auto& order : {sets({"loader.use=prime", "loader.window=3"}), sets({"loader.window=3", "loader.use=prime"})}) {
-    EXPECT_EQ(issues_with(order), "--set loader.window=3: /loader/window: unknown key \"window\"; known are blocks, "
-                                  "shuffle, use\n");
+  for (const auto& order :
+       {sets({"loader.use=prime", "loader.window=3"}), sets({"loader.window=3", "loader.use=prime"})}) {
+    EXPECT_EQ(issues_with(order),
+              "--set loader.window=3: /loader/window: unknown key \"window\"; known are blocks, "
+              "shuffle, use\n");
   }
 }
 
@@ -86,9 +88,12 @@ TEST(ManifestOverride, DisableFindsByNameThenByPlugin) {
 TEST(ManifestOverride, DisableAsksWhenSeveralFit) {
   EXPECT_EQ(issues_with({{Kind::set, "averagers.gate.use=mean"}, {Kind::disable, "gate"}}),
             "--disable gate: \"gate\" is several entries; say which: blocks.gate, averagers.gate\n");
-  EXPECT_EQ(issues_with({{Kind::set, "blocks.more.use=gate"}, {Kind::set, "blocks.more.window=2"},
-                         {Kind::set, "blocks.third.use=noise"}, {Kind::unset, "blocks.noise"},
-                         {Kind::set, "blocks.fourth.use=noise"}, {Kind::disable, "noise"}}),
+  EXPECT_EQ(issues_with({{Kind::set, "blocks.more.use=gate"},
+                         {Kind::set, "blocks.more.window=2"},
+                         {Kind::set, "blocks.third.use=noise"},
+                         {Kind::unset, "blocks.noise"},
+                         {Kind::set, "blocks.fourth.use=noise"},
+                         {Kind::disable, "noise"}}),
             "--disable noise: \"noise\" is several entries; say which: blocks.fourth, blocks.third\n");
 }
 
@@ -112,7 +117,8 @@ TEST(ManifestOverride, EnableSaysWhyItCannot) {
   EXPECT_NE(issues_with({{Kind::disable, "noise"}, {Kind::enable, "nois"}}).find("did you mean \"noise\"?"),
             std::string::npos);
   EXPECT_TRUE(base_with({{Kind::disable, "noise"}, {Kind::enable, "noise"}}).ok());
-  const Resolution again = base_with({{Kind::disable, "noise"}, {Kind::set, "blocks.noise.use=noise"}, {Kind::enable, "noise"}});
+  const Resolution again =
+      base_with({{Kind::disable, "noise"}, {Kind::set, "blocks.noise.use=noise"}, {Kind::enable, "noise"}});
   EXPECT_EQ(again.issues.size(), 1U);
 }
 
@@ -122,7 +128,8 @@ TEST(ManifestOverride, BadOptionsAreIssuesAtTheOption) {
   EXPECT_NE(issues_with({{Kind::set, "rules=[1,"}}).find("the value is not JSON"), std::string::npos);
   EXPECT_NE(issues_with({{Kind::set, "extends=x.json"}}).find("cannot be set here"), std::string::npos);
   EXPECT_NE(issues_with({{Kind::set, "name=\xFF"}}).find("not UTF-8"), std::string::npos);
-  EXPECT_EQ(issues_with({{Kind::seed, "x"}}), "--seed x: /seed: must be a whole number, is \"x\"; write it without quotes\n");
+  EXPECT_EQ(issues_with({{Kind::seed, "x"}}),
+            "--seed x: /seed: must be a whole number, is \"x\"; write it without quotes\n");
   EXPECT_EQ(issues_with(sets({"blocks.nois.alpha=3"})),
             "--set blocks.nois.alpha=3: /blocks/nois: no parent has \"nois\", and it names no plugin; did you mean "
             "\"noise\"?\n");

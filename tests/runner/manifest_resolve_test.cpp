@@ -18,7 +18,9 @@ using testing::resolve_files;
 using testing::sets;
 using testing::with_base;
 
-std::string issues_of(const std::string& members) { return format_issues(resolve_files(child_of_base(members)).issues); }
+std::string issues_of(const std::string& members) {
+  return format_issues(resolve_files(child_of_base(members)).issues);
+}
 
 TEST(ManifestResolve, TheBaseBecomesTypes) {
   const Resolution result = resolve_files(with_base(""), {}, "base.json");
@@ -26,8 +28,9 @@ TEST(ManifestResolve, TheBaseBecomesTypes) {
   const Manifest& manifest = result.manifest;
   EXPECT_EQ(manifest.name, "base");
   EXPECT_EQ(manifest.notes, std::vector<std::string>{"the base"});
-  EXPECT_EQ(manifest.data.source, "shards");
-  EXPECT_EQ(manifest.data.train_files, "*train*.bin");
+  EXPECT_TRUE(manifest.data.text.empty());
+  EXPECT_TRUE(manifest.data.train_files.empty());
+  EXPECT_EQ(manifest.data.validation_fraction, 0.01);
   EXPECT_EQ(manifest.data.tokenizer.vocab, 1024);
   EXPECT_EQ(manifest.model.head_dim, 64);
   EXPECT_EQ(manifest.model.vocab, 1024);
@@ -74,7 +77,8 @@ TEST(ManifestResolve, HostKeysOfEverySection) {
 }
 
 TEST(ManifestResolve, ManyErrorsAtOnceEachAtItsPlace) {
-  EXPECT_EQ(issues_of(R"("blocks": {
+  EXPECT_EQ(
+      issues_of(R"("blocks": {
   "gate": { "windw": 3, "mode": "singel", "layers": "9:" },
   "noise": { "alpha": 101 },
   "gone": { "use": "gat" },
@@ -86,24 +90,24 @@ TEST(ManifestResolve, ManyErrorsAtOnceEachAtItsPlace) {
 "optimizers": { "matrix": { "momentum": { "from": 0.9, "to": 2 } } },
 "budget": { "train_seconds": "1 fortnight", "artifact_bytes": "16MX" },
 "compute": { "backend": "gpu" })"),
-            "run.json:4:13: /blocks/gate/windw: unknown key \"windw\"; did you mean \"window\"?\n"
-            "run.json:4:33: /blocks/gate/mode: must be one of \"single\", \"double\"; is \"singel\"; did you mean "
-            "\"single\"?\n"
-            "run.json:5:23: /blocks/noise/alpha: must be at most 100, is 101.0\n"
-            "run.json:6:20: /blocks/gone/use: no block plugin \"gat\" is installed; did you mean \"gate\"?\n"
-            "run.json:7:21: /blocks/wrong/use: the plugin \"rows\" is a quantizer, not a block; it belongs under "
-            "\"quantize\"\n"
-            "run.json:8:11: /blocks/text: must be an object, is \"noise\"; write {\"use\": \"noise\"}\n"
-            "run.json:10:1: /trainn: unknown key \"trainn\"; did you mean \"train\"?\n"
-            "run.json:11:21: /train/batch: must be a whole number, is \"64\"; write it without quotes\n"
-            "run.json:11:45: /train/clip/norm: must be at least 0, is -1.0\n"
-            "run.json:12:41: /optimizers/matrix/momentum: the key \"steps\" is missing; add it\n"
-            "run.json:13:30: /budget/train_seconds: \"1 fortnight\" is not a time; write \"600s\", \"10min\", \"1.5h\" or "
-            "\"250ms\"\n"
-            "run.json:13:63: /budget/artifact_bytes: \"16MX\" is not a size; write \"16000000B\", \"15.9MB\" (10^6) or "
-            "\"512KiB\" (2^10)\n"
-            "run.json:14:25: /compute/backend: must be one of \"cpu\", \"cuda\", \"reference\"; is \"gpu\"; did you mean "
-            "\"cpu\"?\n");
+      "run.json:4:13: /blocks/gate/windw: unknown key \"windw\"; did you mean \"window\"?\n"
+      "run.json:4:33: /blocks/gate/mode: must be one of \"single\", \"double\"; is \"singel\"; did you mean "
+      "\"single\"?\n"
+      "run.json:5:23: /blocks/noise/alpha: must be at most 100, is 101.0\n"
+      "run.json:6:20: /blocks/gone/use: no block plugin \"gat\" is installed; did you mean \"gate\"?\n"
+      "run.json:7:21: /blocks/wrong/use: the plugin \"rows\" is a quantizer, not a block; it belongs under "
+      "\"quantize\"\n"
+      "run.json:8:11: /blocks/text: must be an object, is \"noise\"; write {\"use\": \"noise\"}\n"
+      "run.json:10:1: /trainn: unknown key \"trainn\"; did you mean \"train\"?\n"
+      "run.json:11:21: /train/batch: must be a whole number, is \"64\"; write it without quotes\n"
+      "run.json:11:45: /train/clip/norm: must be at least 0, is -1.0\n"
+      "run.json:12:41: /optimizers/matrix/momentum: the key \"steps\" is missing; add it\n"
+      "run.json:13:30: /budget/train_seconds: \"1 fortnight\" is not a time; write \"600s\", \"10min\", \"1.5h\" or "
+      "\"250ms\"\n"
+      "run.json:13:63: /budget/artifact_bytes: \"16MX\" is not a size; write \"16000000B\", \"15.9MB\" (10^6) or "
+      "\"512KiB\" (2^10)\n"
+      "run.json:14:25: /compute/backend: must be one of \"cpu\", \"cuda\", \"reference\"; is \"gpu\"; did you mean "
+      "\"cpu\"?\n");
 }
 
 TEST(ManifestResolve, WhatIsMissingIsNamed) {
@@ -122,7 +126,8 @@ TEST(ManifestResolve, WhatIsMissingIsNamed) {
 
 // No section lets a key through that nobody reads.
 TEST(ManifestResolve, UnknownKeysAreErrorsEverywhere) {
-  const Resolution full = resolve_files(child_of_base(R"("compress": {"c": {"use": "squash"}}, "averagers": {"m": {"use":
+  const Resolution full =
+      resolve_files(child_of_base(R"("compress": {"c": {"use": "squash"}}, "averagers": {"m": {"use":
     "mean"}}, "schedule": {"use": "ramp"}, "ttt": {"use": "chunked"}, "allow_inert": [{"what": "a", "why": "b"}])"));
   ASSERT_TRUE(full.ok()) << format_issues(full.issues);
   std::set<std::string> objects;
@@ -138,24 +143,43 @@ TEST(ManifestResolve, UnknownKeysAreErrorsEverywhere) {
     const std::string key = path.empty() ? "bogus" : path + ".bogus";
     const Resolution result = resolve_files(files, sets({key + "=1"}));
     EXPECT_FALSE(result.ok()) << key;
-    for (const Issue& issue : result.issues) EXPECT_EQ(issue.place.text(), "--set " + key + "=1") << format_issue(issue);
+    for (const Issue& issue : result.issues)
+      EXPECT_EQ(issue.place.text(), "--set " + key + "=1") << format_issue(issue);
   }
-  EXPECT_FALSE(resolve_files({{"run.json", full.canonical}}, sets({R"(allow_inert=[{"what":"a","why":"b","x":1}])"})).ok());
+  EXPECT_FALSE(
+      resolve_files({{"run.json", full.canonical}}, sets({R"(allow_inert=[{"what":"a","why":"b","x":1}])"})).ok());
 }
 
 TEST(ManifestResolve, HostRulesAcrossKeys) {
   EXPECT_NE(issues_of(R"("model": {"heads": 7})").find("/model/heads: dim 512 is not a multiple of 7 heads"),
             std::string::npos);
-  EXPECT_NE(issues_of(R"("model": {"kv_heads": 3})").find("/model/kv_heads: 8 heads cannot share 3"), std::string::npos);
+  EXPECT_NE(issues_of(R"("model": {"kv_heads": 3})").find("/model/kv_heads: 8 heads cannot share 3"),
+            std::string::npos);
   EXPECT_NE(issues_of(R"("model": {"vocab": 1000})").find("/model/vocab: 1000 rows are fewer"), std::string::npos);
   EXPECT_EQ(resolve_files(child_of_base(R"("model": {"vocab": 1088})")).manifest.model.vocab, 1088);
   EXPECT_NE(issues_of(R"("data": {"tokenizer": {"vocab": null}})").find("/model: the vocabulary is not known"),
             std::string::npos);
   EXPECT_NE(issues_of(R"("train": {"accumulate": 3})").find("/train/accumulate: a batch of 64"), std::string::npos);
-  EXPECT_NE(issues_of(R"("budget": {"reserve_seconds": "10min"})").find("/budget/reserve_seconds: "), std::string::npos);
-  EXPECT_NE(issues_of(R"("data": {"text": "a.txt"})").find("/data/text: is not read"), std::string::npos);
-  EXPECT_NE(issues_of(R"("data": {"source": "text"})").find("/data: the source \"text\" needs \"text\""), std::string::npos);
-  EXPECT_NE(issues_of(R"("data": {"validation": {"fraction": 0.1, "documents": 3}})").find("both say"), std::string::npos);
+  EXPECT_NE(issues_of(R"("budget": {"reserve_seconds": "10min"})").find("/budget/reserve_seconds: "),
+            std::string::npos);
+}
+
+TEST(ManifestResolve, DataIsTextOrAFolderOrShards) {
+  const auto data = [](const std::string& keys) { return issues_of("\"data\": {" + keys + "}"); };
+  EXPECT_EQ(data(R"("text": "a.txt", "max_bytes": "1MB", "validation": {"documents": 3}, "seed": 1)"), "");
+  EXPECT_EQ(data(R"("train": ["t*.bin"], "validation": {"files": "v*.bin"})"), "");
+  EXPECT_NE(data(R"("text": "a.txt", "train": "t*.bin")").find("/data/train: is not read"), std::string::npos);
+  EXPECT_NE(data(R"("text": "a", "validation": {"files": "b"})").find("/data/validation/files: is not"),
+            std::string::npos);
+  EXPECT_NE(data(R"("train": "t*.bin")").find("\"train\" needs \"validation\""), std::string::npos);
+  EXPECT_NE(data(R"("validation": {"files": "v"})").find("needs \"train\" beside it"), std::string::npos);
+  EXPECT_NE(data(R"("train": "t", "validation": {"files": "v"}, "tokenizer": {"model": null})").find("made elsewhere"),
+            std::string::npos);
+  EXPECT_EQ(data(R"("max_bytes": 7)"),
+            "run.json:3:23: /data/max_bytes: is not read, for there is no \"text\" to prepare; "
+            "add it, or remove this key\n");
+  EXPECT_NE(data(R"("validation": {"documents": 7})").find("/data/validation/documents: is not read"),
+            std::string::npos);
 }
 
 TEST(ManifestResolve, DecoratorsPointAtEntries) {
@@ -169,7 +193,8 @@ TEST(ManifestResolve, DecoratorsPointAtEntries) {
 }
 
 TEST(ManifestResolve, MissingPluginsCanBeTolerated) {
-  const Resolution result = resolve_files(child_of_base(R"("blocks": {"far": {"use": "elsewhere", "depth": 3, "layers": 1}})"));
+  const Resolution result =
+      resolve_files(child_of_base(R"("blocks": {"far": {"use": "elsewhere", "depth": 3, "layers": 1}})"));
   ASSERT_EQ(result.issues.size(), 1U) << format_issues(result.issues);
   EXPECT_EQ(result.issues[0].kind, Kind::missing_plugin);
   EXPECT_FALSE(result.ok());
@@ -186,8 +211,10 @@ TEST(ManifestResolve, APluginWithABadSchemaIsNamed) {
   testing::FakeCatalogue catalogue;
   catalogue.add("block", "broken", R"({"type":"object","properties":{"a":{"type":"number","default":"x"}}})");
   catalogue.add("block", "greedy", R"({"type":"object","properties":{"layers":{"type":"integer"}}})");
-  const auto issues = resolve_files(child_of_base("\"blocks\": {\"b\": {\"use\": \"broken\"},\n \"g\": {\"use\": \"greedy\"}}"),
-                                    {}, "run.json", catalogue).issues;
+  const auto issues =
+      resolve_files(child_of_base("\"blocks\": {\"b\": {\"use\": \"broken\"},\n \"g\": {\"use\": \"greedy\"}}"), {},
+                    "run.json", catalogue)
+          .issues;
   ASSERT_EQ(issues.size(), 2U) << format_issues(issues);
   EXPECT_EQ(issues[0].kind, Kind::bad_schema);
   EXPECT_EQ(issues[0].place.text(), "run.json:3:25");
@@ -195,15 +222,18 @@ TEST(ManifestResolve, APluginWithABadSchemaIsNamed) {
 }
 
 TEST(ManifestResolve, InstanceNamesCanBeAddressed) {
-  EXPECT_TRUE(has_issue(resolve_files(child_of_base(R"("blocks": {"a.b": {"use": "noise"}})")).issues, Kind::form, "/blocks/a.b"));
+  EXPECT_TRUE(has_issue(resolve_files(child_of_base(R"("blocks": {"a.b": {"use": "noise"}})")).issues, Kind::form,
+                        "/blocks/a.b"));
 }
 
 TEST(ManifestResolve, TheDigestIgnoresCommentsBlanksUnitsAndKeyOrder) {
-  const std::string a = R"({"extends": "base.json", "name": "x", "budget": {"train_seconds": 600, "artifact_bytes": 15900000},
+  const std::string a =
+      R"({"extends": "base.json", "name": "x", "budget": {"train_seconds": 600, "artifact_bytes": 15900000},
     "blocks": {"noise": {"alpha": 4, "layers": [0]}}, "train": {"clip": {"norm": 1}}})";
   const std::string b = R"({ // the same
     "train": {"clip": {"norm": 1.0,}}, "blocks": {"noise": {"layers": [0], "alpha": 4.0}},
-    /* with units */ "budget": {"artifact_bytes": "15.9MB", "train_seconds": "10min"}, "name": "x", "extends": ["base.json"]})";
+    /* with units */ "budget": {"artifact_bytes": "15.9MB", "train_seconds": "10min"},
+    "name": "x", "extends": ["base.json"]})";
   const Resolution first = resolve_files(with_base(a));
   const Resolution second = resolve_files(with_base(b));
   ASSERT_TRUE(first.ok()) << format_issues(first.issues);
@@ -263,17 +293,20 @@ TEST(ManifestResolve, EveryLeafHasItsOrigin) {
 
 TEST(ManifestResolve, TheDifferenceToTheParents) {
   const Resolution result = resolve_files(
-      child_of_base(R"("blocks": {"noise": null, "more": {"use": "noise", "alpha": 2}}, "train": {"steps": 7, "batch": 64})"),
+      child_of_base(
+          R"("blocks": {"noise": null, "more": {"use": "noise", "alpha": 2}}, "train": {"steps": 7, "batch": 64})"),
       sets({"seed=3"}));
   ASSERT_TRUE(result.ok()) << format_issues(result.issues);
   std::map<std::string, std::string> lines;
   for (const Json& entry : diff_against_base(result)) {
     lines[entry.at("pointer")] = entry.value("from", Json("-")).dump() + " -> " + entry.value("to", Json("-")).dump();
   }
-  const std::map<std::string, std::string> expected = {
-      {"/blocks/more/alpha", R"("-" -> 2.0)"},     {"/blocks/more/use", R"("-" -> "noise")"},
-      {"/blocks/noise/alpha", R"(3.0 -> "-")"},    {"/blocks/noise/use", R"("noise" -> "-")"},
-      {"/seed", "0 -> 3"},                         {"/train/steps", "100 -> 7"}};
+  const std::map<std::string, std::string> expected = {{"/blocks/more/alpha", R"("-" -> 2.0)"},
+                                                       {"/blocks/more/use", R"("-" -> "noise")"},
+                                                       {"/blocks/noise/alpha", R"(3.0 -> "-")"},
+                                                       {"/blocks/noise/use", R"("noise" -> "-")"},
+                                                       {"/seed", "0 -> 3"},
+                                                       {"/train/steps", "100 -> 7"}};
   EXPECT_EQ(lines, expected);
 }
 

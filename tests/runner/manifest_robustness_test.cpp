@@ -22,8 +22,9 @@ constexpr std::string_view kRich = R"({ // a child
 })";
 
 std::string mutated(std::string text, std::mt19937& random) {
-  static constexpr std::string_view kPieces[] = {"{", "}", "[", "]", ",", ":", "\"", "null", "1e999", "\\u", "//", "/*", "*/",
-                                                 "\xC3", "\xFF", "-", "0", "\"use\":", "{\"a\":", "[[[[", "true", "\n"};
+  static constexpr std::string_view kPieces[] = {"{",     "}",        "[",       "]",    ",",    ":",    "\"",   "null",
+                                                 "1e999", "\\u",      "//",      "/*",   "*/",   "\xC3", "\xFF", "-",
+                                                 "0",     "\"use\":", "{\"a\":", "[[[[", "true", "\n"};
   const int edits = random() % 2 == 0 ? 1 : 1 + static_cast<int>(random() % 8);
   for (int i = 0; i < edits && !text.empty(); ++i) {
     const std::size_t at = random() % text.size();

@@ -16,7 +16,8 @@ std::string check(const std::string& schema, const std::string& text, Json* out 
   ParsedDocument parsed = parse_document(text, "f");
   EXPECT_TRUE(parsed.ok());
   Findings findings;
-  validate(rules, parsed.document.value, parsed.document.trace, "", Place::of(Place::Kind::plugin_default, "p"), findings);
+  validate(rules, parsed.document.value, parsed.document.trace, "", Place::of(Place::Kind::plugin_default, "p"),
+           findings);
   if (out != nullptr) *out = parsed.document.value;
   return format_issues(findings.issues);
 }
@@ -72,7 +73,8 @@ TEST(ManifestSchema, ObjectsAreStrictAndFilled) {
 TEST(ManifestSchema, OpenKeysHaveASchema) {
   const std::string schema = R"({"type":"object","additionalProperties":{"type":"integer"}})";
   EXPECT_EQ(check(schema, R"({"x":1,"y":2})"), "");
-  EXPECT_EQ(check(schema, R"({"x":1,"y":"z"})"), "f:1:12: /y: must be a whole number, is \"z\"; write it without quotes\n");
+  EXPECT_EQ(check(schema, R"({"x":1,"y":"z"})"),
+            "f:1:12: /y: must be a whole number, is \"z\"; write it without quotes\n");
 }
 
 TEST(ManifestSchema, AlternativesReportTheNearestForm) {
@@ -84,8 +86,9 @@ TEST(ManifestSchema, AlternativesReportTheNearestForm) {
   EXPECT_EQ(check(schema, R"({"from":0})", &value), "");
   EXPECT_EQ(value.at("to"), 1.0);
   EXPECT_EQ(check(schema, "2"), "f:1:1: must be at most 1, is 2.0\n");
-  EXPECT_EQ(check(schema, R"({"form":0})"), "f:1:1: the key \"from\" is missing; add it\n"
-                                            "f:1:2: /form: unknown key \"form\"; known are from, to\n");
+  EXPECT_EQ(check(schema, R"({"form":0})"),
+            "f:1:1: the key \"from\" is missing; add it\n"
+            "f:1:2: /form: unknown key \"form\"; known are from, to\n");
   EXPECT_EQ(check(schema, "\"x\""), "f:1:1: \"x\" fits none of the allowed forms: a number; a ramp\n");
   EXPECT_EQ(check(R"({"oneOf":[{"type":"integer"},{"type":"number"}]})", "1"),
             "f:1:1: 1 fits 2 of the allowed forms; it must fit one\n");
@@ -145,8 +148,8 @@ TEST(ManifestLayers, EveryFormAndEveryMistake) {
   EXPECT_EQ(layers("\"5:9\""), "error: \"5:9\" reaches beyond the 8 layers of the model");
   EXPECT_EQ(layers("\"last:9\""), "error: \"last:9\" reaches beyond the 8 layers of the model");
   EXPECT_EQ(layers("[1, \"0:2\"]"), "error: layer 1 is named twice; name it once");
-  for (const char* text : {"-1", "\"-1\"", "\":\"", "\"a:b\"", "\"5:2\"", "\"last:0\"", "\"first:2\"", "[]", "[[1]]", "1.5",
-                           "true", "{}", "\"\"", "\"1:2:3\"", "99999999999", "\"99999999999:\""}) {
+  for (const char* text : {"-1", "\"-1\"", "\":\"", "\"a:b\"", "\"5:2\"", "\"last:0\"", "\"first:2\"", "[]", "[[1]]",
+                           "1.5", "true", "{}", "\"\"", "\"1:2:3\"", "99999999999", "\"99999999999:\""}) {
     EXPECT_EQ(layers(text).substr(0, 6), "error:") << text;
   }
 }
@@ -157,9 +160,10 @@ TEST(ManifestSchemaCheck, TheHostsOwnSchemaIsSound) {
 
 TEST(ManifestSchemaCheck, FindsEveryMistake) {
   const auto problems = [](const char* schema) { return format_issues(check_schema(Json::parse(schema))); };
-  EXPECT_EQ(problems(R"({"type":"object","properties":{"a":{"type":"nummber"}}})"),
-            "manifest: /properties/a/type: must be null, boolean, integer, number, string, array or object, or a list of "
-            "these\n");
+  EXPECT_EQ(
+      problems(R"({"type":"object","properties":{"a":{"type":"nummber"}}})"),
+      "manifest: /properties/a/type: must be null, boolean, integer, number, string, array or object, or a list of "
+      "these\n");
   EXPECT_EQ(problems(R"({"type":"number","maximun":3})"),
             "manifest: /maximun: the keyword \"maximun\" is not supported; did you mean \"maximum\"?\n");
   EXPECT_EQ(problems(R"({"type":"number","maximum":3,"default":4})"),

@@ -43,7 +43,8 @@ class FakeCatalogue : public Catalogue {
     add("compressor", "squash", R"({"type":"object","properties":{
       "level":{"type":"integer","minimum":0,"maximum":11,"default":9},
       "window":{"type":"integer","unit":"bytes","default":"512KiB"}}})");
-    add("ttt", "chunked", R"({"type":"object","properties":{"chunk":{"type":"integer","multipleOf":16,"default":48}}})");
+    add("ttt", "chunked",
+        R"({"type":"object","properties":{"chunk":{"type":"integer","multipleOf":16,"default":48}}})");
     add("evaluator", "flat", R"({"type":"object","properties":{}})");
   }
 
