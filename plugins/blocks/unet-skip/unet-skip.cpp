@@ -6,7 +6,7 @@
 //   gate:  x <- g * x + (1 - g) * (w_j * s),   g = sigmoid(gate_j)
 //
 // Row j of the weights belongs to the decoder's position, whichever layer runs there. The first decoder visit takes back
-// what it reads anyway.
+// what it reads anyway. A gate gets a gradient once its skip differs from the stream: not while all layers are the identity.
 #include <caddie/plugin.hpp>
 
 #include <algorithm>
