@@ -62,7 +62,9 @@ struct Lzma : Compressor {
   }
 
   void unpack(std::span<const uint8_t> packed, std::span<const Stream> streams) const override {
-    std::vector<uint8_t> all(static_cast<std::size_t>(total_size(streams)));
+    std::vector<uint8_t> all;
+    all.reserve(static_cast<std::size_t>(total_size(streams)) + 1);  // the library wants an address even for nothing
+    all.resize(static_cast<std::size_t>(total_size(streams)));
     std::size_t read = 0;
     std::size_t written = 0;
     if (format == "xz") {
