@@ -10,7 +10,7 @@
 namespace caddie::manifest {
 
 struct PluginSchema {
-  std::string id;         // "smear-gate"
+  std::string id;         // "gate"
   std::string interface;  // "block", "optimizer", "schedule", "averager", "loader", "quantizer", "compressor", "ttt",
                           // "evaluator"
   std::string version;    // "1.0.0"

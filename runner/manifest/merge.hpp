@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxFiles = 256;
 
 // An entry that a null or --disable removed; --enable brings it back.
 struct Removed {
-  std::vector<std::string> steps;  // {"blocks", "neftune"}
+  std::vector<std::string> steps;  // {"blocks", "noise"}
   Json value;
   Trace trace;
 };

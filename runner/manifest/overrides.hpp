@@ -1,6 +1,6 @@
 // Changes given on the command line, applied in their order on top of the merged files. One thread at a time.
 //
-//   --set path=value   path by dots ("blocks.neftune.alpha", "data.train"); the value is JSON, else a string.
+//   --set path=value   path by dots ("blocks.noise.alpha", "data.train"); the value is JSON, else a string.
 //                      Works like a child file that says only this: objects merge, null deletes. A number in the path
 //                      names an existing item of a list.
 //   --unset path       removes a value; an unknown path is an issue with the nearest name.
@@ -22,9 +22,9 @@ namespace caddie::manifest {
 struct Override {
   enum class Kind : std::uint8_t { set, unset, disable, enable, seed };
   Kind kind = Kind::set;
-  std::string text;  // what follows the option: "blocks.neftune.alpha=3", "neftune", "42"
+  std::string text;  // what follows the option: "blocks.noise.alpha=3", "noise", "42"
 
-  // "--set blocks.neftune.alpha=3".
+  // "--set blocks.noise.alpha=3".
   [[nodiscard]] std::string as_option() const;
 };
 

@@ -21,7 +21,7 @@ std::span<const Section> plugin_sections();
 // Null when that section holds no plugins.
 const Section* find_section(std::string_view name);
 
-// Whether these steps lead to an entry (an object with "use"): /blocks/smear, /loader.
+// Whether these steps lead to an entry (an object with "use"): /blocks/gate, /loader.
 bool is_entry_path(std::span<const std::string> steps);
 
 }  // namespace caddie::manifest

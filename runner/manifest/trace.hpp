@@ -30,7 +30,7 @@ struct Place {
   static Place in_file(std::shared_ptr<const std::string> label, std::uint32_t line, std::uint32_t column);
   static Place of(Kind kind, std::string source);
 
-  // "run.json:12:5", "--set seed=3", "plugin default (z-loss)", "default", "derived from model.heads".
+  // "run.json:12:5", "--set seed=3", "plugin default (noise)", "default", "derived from model.heads".
   [[nodiscard]] std::string text() const;
 };
 
