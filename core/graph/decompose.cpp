@@ -18,9 +18,13 @@ Value inverse_rms(const Emitter& e, Value x, double eps) {
   return e.op(Op::rsqrt, e.add(mean, e.scalar(eps)));
 }
 
-std::vector<Value> softmax(const Emitter& e, const Node&, std::span<const Value> in) { return {emit_softmax(e, in[0])}; }
+std::vector<Value> softmax(const Emitter& e, const Node&, std::span<const Value> in) {
+  return {emit_softmax(e, in[0])};
+}
 
-std::vector<Value> log_sum_exp(const Emitter& e, const Node&, std::span<const Value> in) { return {emit_log_sum_exp(e, in[0])}; }
+std::vector<Value> log_sum_exp(const Emitter& e, const Node&, std::span<const Value> in) {
+  return {emit_log_sum_exp(e, in[0])};
+}
 
 std::vector<Value> rms_norm(const Emitter& e, const Node& node, std::span<const Value> in) {
   return {e.mul(in[0], inverse_rms(e, in[0], node.attributes.real("eps")))};
@@ -53,7 +57,9 @@ std::vector<Value> rope(const Emitter& e, const Node&, std::span<const Value> in
   return {e.concat(parts, 3)};
 }
 
-std::vector<Value> linear(const Emitter& e, const Node&, std::span<const Value> in) { return {emit_linear(e, in[0], in[1])}; }
+std::vector<Value> linear(const Emitter& e, const Node&, std::span<const Value> in) {
+  return {emit_linear(e, in[0], in[1])};
+}
 
 }  // namespace
 

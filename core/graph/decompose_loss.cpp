@@ -25,7 +25,8 @@ Value emit_logit_gradient(const Emitter& e, Value z, const RowGradients& row) {
   const Value level = e.with_last(e.add(row.d_nll, row.d_lse));
   const Value all = e.mul(e.exp(e.neg(surprise)), e.add(level, spread));
   const Shape& shape = e.shape(z);
-  const Value hit = e.graph.emit(Op::place, {row.d_nll, row.targets}, Attributes().set("size", shape[shape.rank() - 1]));
+  const Value hit =
+      e.graph.emit(Op::place, {row.d_nll, row.targets}, Attributes().set("size", shape[shape.rank() - 1]));
   return e.sub(all, hit);
 }
 

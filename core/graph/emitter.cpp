@@ -14,12 +14,14 @@ Axes first_axes(int count) {
 Axes to_axes(const Shape& shape) { return {shape.lengths().begin(), shape.lengths().end()}; }
 
 Value Emitter::filled(const Shape& shape, double value) const {
-  return graph.emit(Op::constant, {}, Attributes().set("values", std::vector<double>{value}).set("shape", to_axes(shape)));
+  return graph.emit(Op::constant, {},
+                    Attributes().set("values", std::vector<double>{value}).set("shape", to_axes(shape)));
 }
 
 Value Emitter::iota(const Shape& shape, std::int64_t axis) const {
-  return graph.emit(Op::iota, {},
-                    Attributes().set("shape", to_axes(shape)).set("axis", axis).set("dtype", static_cast<std::int64_t>(DType::i32)));
+  return graph.emit(
+      Op::iota, {},
+      Attributes().set("shape", to_axes(shape)).set("axis", axis).set("dtype", static_cast<std::int64_t>(DType::i32)));
 }
 
 Value Emitter::reduce(Op op, Value x, Axes axes, bool keep) const {

@@ -37,7 +37,9 @@ class Matcher {
   }
 
  private:
-  [[nodiscard]] bool only_reader(Value value, Op op) const { return readers_[value] == 1 && graph_.node_of(value).op == op; }
+  [[nodiscard]] bool only_reader(Value value, Op op) const {
+    return readers_[value] == 1 && graph_.node_of(value).op == op;
+  }
   [[nodiscard]] std::int64_t last(Value value) const {
     const Shape& shape = graph_.shape(value);
     return shape.rank() > 0 ? shape[shape.rank() - 1] : 0;
@@ -97,7 +99,8 @@ void fuse(Rebuild& rebuild, const Graph& graph, const Node& node, const Match& m
   const bool regroup = rows != wanted;
   Value targets = rebuild.mapped(node.inputs[1]);
   if (regroup) targets = e.reshape(targets, rows);
-  const Value first = to.emit(Op::linear_cross_entropy, {x, rebuild.mapped(match.w), targets}, Attributes().set("cap", match.cap));
+  const Value first =
+      to.emit(Op::linear_cross_entropy, {x, rebuild.mapped(match.w), targets}, Attributes().set("cap", match.cap));
   for (std::uint32_t i = 0; i < node.output_count; ++i) {
     const Value output = to.output_of(first, i);
     rebuild.map(node.first_output + i, regroup ? e.reshape(output, wanted) : output);

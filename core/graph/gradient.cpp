@@ -89,7 +89,11 @@ Result<void> Differentiation::differentiate(std::size_t number) {
   bool reached = false;
   for (std::uint32_t n = 0; n < here.output_count; ++n) reached = reached || adjoints_[here.first_output + n] != 0;
   if (!reached || here.op == Op::leaf) return {};
-  VjpCall call{.e = {graph_}, .node = here, .adjoints = {}, .wanted = {}, .gradients = std::vector<Value>(here.inputs.size(), 0)};
+  VjpCall call{.e = {graph_},
+               .node = here,
+               .adjoints = {},
+               .wanted = {},
+               .gradients = std::vector<Value>(here.inputs.size(), 0)};
   for (std::uint32_t n = 0; n < here.output_count; ++n) {
     // An output no gradient flows through keeps its adjoint for itself.
     bool flows = false;
@@ -106,9 +110,11 @@ Result<void> Differentiation::differentiate(std::size_t number) {
   if (!useful) return {};
   const VjpRow row = vjp_row(here.op);
   if (row.kind != VjpRow::Kind::function) {
-    return Error{Code::unsupported, graph_.scope_name(here.scope),
-                 fmt::format("{} has no derivative; to differentiate a backward pass, take the graph apart with decompose() first",
-                             info(here.op).name)};
+    return Error{
+        Code::unsupported, graph_.scope_name(here.scope),
+        fmt::format(
+            "{} has no derivative; to differentiate a backward pass, take the graph apart with decompose() first",
+            info(here.op).name)};
   }
   graph_.push_path(graph_.scope_name(call.node.scope) + "'");
   row.function(call);
@@ -142,9 +148,10 @@ Result<std::vector<Value>> gradients(Graph& graph, Value loss, std::span<const V
   if (auto good = graph.status(); !good) return good.error();
   if (!graph.is_valid(loss) || graph.dtype(loss) != DType::f32 || graph.shape(loss).rank() != 0) {
     return Error{Code::argument, "",
-                 graph.is_valid(loss) ? fmt::format("a loss is one f32 number, but this is {} {}; reduce it to a scalar",
-                                                    to_string(graph.dtype(loss)), graph.shape(loss).text())
-                                      : "the loss is none; give a value of this graph"};
+                 graph.is_valid(loss)
+                     ? fmt::format("a loss is one f32 number, but this is {} {}; reduce it to a scalar",
+                                   to_string(graph.dtype(loss)), graph.shape(loss).text())
+                     : "the loss is none; give a value of this graph"};
   }
   for (const Value value : wanted) {
     if (graph.is_valid(value) && graph.dtype(value) == DType::f32) continue;

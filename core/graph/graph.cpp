@@ -85,7 +85,8 @@ bool Graph::name_is_free(std::string_view name, const char* what) {
     fail_at(scope_stack_.back(), argument_error(fmt::format("{} without a name; names tie memory to values", what)));
   } else if (taken) {
     fail_at(scope_stack_.back(),
-            argument_error(fmt::format("{} \"{}\": the name is taken; leaves and outputs need distinct names", what, name)));
+            argument_error(
+                fmt::format("{} \"{}\": the name is taken; leaves and outputs need distinct names", what, name)));
   }
   return !failed_;
 }
@@ -134,21 +135,24 @@ Result<void> check_inputs(const Graph& graph, const OpInfo& op, std::vector<Valu
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (graph.is_valid(inputs[i])) continue;
     const std::string& name = op.inputs[std::min(i, op.inputs.size() - 1)];
-    return argument_error(inputs[i] == 0 ? fmt::format("input {} is none", name)
-                                         : fmt::format("input {} is value {}, which this graph does not have", name, inputs[i]));
+    return argument_error(inputs[i] == 0
+                              ? fmt::format("input {} is none", name)
+                              : fmt::format("input {} is value {}, which this graph does not have", name, inputs[i]));
   }
   return {};
 }
 
 }  // namespace
 
-Value Graph::emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<const Value> inputs, Attributes attributes) {
+Value Graph::emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<const Value> inputs,
+                     Attributes attributes) {
   if (failed_) return 0;
   const OpInfo* row = find_op(static_cast<std::uint32_t>(op));
   if (row == nullptr) {
     const auto code = static_cast<std::uint32_t>(op);
-    fail_at(scope, argument_error(code == 0 ? "a leaf is made by leaf(), not emitted"
-                                            : fmt::format("opcode {} is unknown; the table of operations has no such row", code)));
+    fail_at(scope, argument_error(
+                       code == 0 ? "a leaf is made by leaf(), not emitted"
+                                 : fmt::format("opcode {} is unknown; the table of operations has no such row", code)));
     return 0;
   }
   Node node{.op = op, .inputs = {inputs.begin(), inputs.end()}, .attributes = std::move(attributes), .scope = scope};
@@ -173,7 +177,8 @@ Value Graph::emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<c
 void Graph::output(std::string_view name, Value value) {
   if (failed_ || !name_is_free(name, "output")) return;
   if (!is_valid(value)) {
-    fail_at(scope_stack_.back(), argument_error(fmt::format("output \"{}\" is none; give it a value of this graph", name)));
+    fail_at(scope_stack_.back(),
+            argument_error(fmt::format("output \"{}\" is none; give it a value of this graph", name)));
     return;
   }
   outputs_.push_back({std::string(name), value});
@@ -207,7 +212,8 @@ const Leaf* Graph::find_leaf(std::string_view name) const {
 
 const Leaf* Graph::leaf_of(Value value) const {
   if (!is_valid(value) || node_of(value).op != Op::leaf) return nullptr;
-  const auto found = std::ranges::lower_bound(leaves_, value, {}, &Leaf::value);  // leaves stand in order of their values
+  const auto found =
+      std::ranges::lower_bound(leaves_, value, {}, &Leaf::value);  // leaves stand in order of their values
   return &*found;
 }
 

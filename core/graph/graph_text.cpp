@@ -38,7 +38,8 @@ std::string node_text(const Graph& graph, const Node& node) {
   line += fmt::format(" = {}(", info(node.op).name);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) line += fmt::format("{}%{}", i > 0 ? ", " : "", node.inputs[i]);
   line += ")";
-  for (const auto& [key, value] : node.attributes.entries()) line += fmt::format(" {}={}", key, std::visit(AttributeText{}, value));
+  for (const auto& [key, value] : node.attributes.entries())
+    line += fmt::format(" {}={}", key, std::visit(AttributeText{}, value));
   if (node.site != 0) line += fmt::format(" site={:016x}", node.site);
   if (!graph.scope_name(node.scope).empty()) line += fmt::format("  # {}", graph.scope_name(node.scope));
   return line;
@@ -50,7 +51,8 @@ std::string Graph::text() const {
   std::string out;
   for (const Node& node : nodes_) out += node_text(*this, node) + "\n";
   for (const Output& output : outputs_) out += fmt::format("output \"{}\" = %{}\n", output.name, output.value);
-  for (const Update& update : updates_) out += fmt::format("update \"{}\" = %{}\n", leaf_of(update.leaf)->name, update.value);
+  for (const Update& update : updates_)
+    out += fmt::format("update \"{}\" = %{}\n", leaf_of(update.leaf)->name, update.value);
   return out;
 }
 

@@ -50,7 +50,9 @@ Simpler arithmetic(const Question& q) {
     case Op::neg: return q.maker(0).op == Op::neg ? same(q, q.maker(0).inputs[0]) : Simpler{};
     case Op::stop_gradient: return q.maker(0).op == Op::stop_gradient ? same(q, q.in(0)) : Simpler{};
     case Op::cast:
-      return q.expression.attributes.integer("dtype") == static_cast<std::int64_t>(q.graph.dtype(q.in(0))) ? same(q, q.in(0)) : Simpler{};
+      return q.expression.attributes.integer("dtype") == static_cast<std::int64_t>(q.graph.dtype(q.in(0)))
+                 ? same(q, q.in(0))
+                 : Simpler{};
     case Op::where:
       if (const auto mask = uniform_constant(q.graph, q.in(0))) return same(q, *mask != 0 ? q.in(1) : q.in(2));
       return q.in(1) == q.in(2) ? same(q, q.in(1)) : Simpler{};
@@ -106,7 +108,8 @@ Simpler reshaped(const Question& q) {
 
 Simpler reduced(const Question& q) {
   const Shape& from = q.graph.shape(q.in(0));
-  const bool trivial = std::ranges::all_of(q.list("axes"), [&](std::int64_t axis) { return from[static_cast<int>(axis)] == 1; });
+  const bool trivial =
+      std::ranges::all_of(q.list("axes"), [&](std::int64_t axis) { return from[static_cast<int>(axis)] == 1; });
   return trivial ? becomes(Op::reshape, {q.in(0)}, Attributes().set("shape", to_axes(q.shape))) : Simpler{};
 }
 

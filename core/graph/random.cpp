@@ -20,7 +20,8 @@ std::uint64_t mix(std::uint64_t first, std::uint64_t second) { return spread(sec
 std::uint32_t low_half(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high_half(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 
-// Natural logarithm of x in (0, 1]: x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m-1)/(m+1)) by its series.
+// Natural logarithm of x in (0, 1]: x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m-1)/(m+1)) by its
+// series.
 double plain_log(double x) {
   const auto bits = std::bit_cast<std::uint64_t>(x);
   int exponent = static_cast<int>((bits >> 52) & 0x7FF) - 1023;
@@ -41,7 +42,8 @@ struct Turn {
   double sine;
 };
 
-// Cosine and sine of 2 pi (word / 2^32): the quarter turn from the top bits, the rest by Taylor series on [-pi/4, pi/4).
+// Cosine and sine of 2 pi (word / 2^32): the quarter turn from the top bits, the rest by Taylor series on [-pi/4,
+// pi/4).
 Turn plain_turn(std::uint32_t word) {
   const std::uint32_t shifted = word + 0x20000000U;
   const std::uint32_t quarter = shifted >> 30;
@@ -69,7 +71,8 @@ std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4> counter,
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t left = std::uint64_t{0xD2511F53U} * counter[0];
     const std::uint64_t right = std::uint64_t{0xCD9E8D57U} * counter[2];
-    counter = {high_half(right) ^ counter[1] ^ key[0], low_half(right), high_half(left) ^ counter[3] ^ key[1], low_half(left)};
+    counter = {high_half(right) ^ counter[1] ^ key[0], low_half(right), high_half(left) ^ counter[3] ^ key[1],
+               low_half(left)};
     key[0] += 0x9E3779B9U;
     key[1] += 0xBB67AE85U;
   }
@@ -80,7 +83,8 @@ std::array<std::uint32_t, 4> philox(std::uint64_t seed, std::uint64_t stream, st
                                     std::uint64_t block) {
   const std::uint64_t key = mix(seed, stream);
   const std::uint64_t high = mix(site, step);
-  return philox4x32_10({low_half(block), high_half(block), low_half(high), high_half(high)}, {low_half(key), high_half(key)});
+  return philox4x32_10({low_half(block), high_half(block), low_half(high), high_half(high)},
+                       {low_half(key), high_half(key)});
 }
 
 std::array<float, 4> uniform_block(const std::array<std::uint32_t, 4>& words) {
@@ -101,11 +105,13 @@ std::array<float, 4> normal_block(const std::array<std::uint32_t, 4>& words) {
   return out;
 }
 
-float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site, std::uint64_t element) {
+float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site,
+                 std::uint64_t element) {
   return uniform_block(philox(seed, stream, step, site, element / 4))[element % 4];
 }
 
-float normal_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site, std::uint64_t element) {
+float normal_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site,
+                std::uint64_t element) {
   return normal_block(philox(seed, stream, step, site, element / 4))[element % 4];
 }
 

@@ -13,8 +13,8 @@ namespace caddie::graph {
 // The bare generator: ten rounds on a counter under a key.
 std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
-// Four 32-bit words for one block of four elements. Key: seed and stream mixed; counter: the block in the low half, step
-// and site mixed in the high half.
+// Four 32-bit words for one block of four elements. Key: seed and stream mixed; counter: the block in the low half,
+// step and site mixed in the high half.
 std::array<std::uint32_t, 4> philox(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site,
                                     std::uint64_t block);
 
@@ -24,8 +24,10 @@ std::array<float, 4> uniform_block(const std::array<std::uint32_t, 4>& words);
 std::array<float, 4> normal_block(const std::array<std::uint32_t, 4>& words);
 
 // One element of a site's field.
-float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site, std::uint64_t element);
-float normal_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site, std::uint64_t element);
+float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site,
+                 std::uint64_t element);
+float normal_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, std::uint64_t site,
+                std::uint64_t element);
 
 // What random_uniform and random_normal make of a unit number; never `high` itself unless low equals it.
 float scaled_uniform(float unit, double low, double high);

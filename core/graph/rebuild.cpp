@@ -39,9 +39,11 @@ void Rebuild::map_outputs(const Node& node, Value first) {
 Result<Graph> Rebuild::finish() {
   for (const Output& output : from_.outputs()) {
     const Value fresh = mapped(output.value);
-    if (!to_.failed() && (to_.dtype(fresh) != from_.dtype(output.value) || to_.shape(fresh) != from_.shape(output.value))) {
+    if (!to_.failed() &&
+        (to_.dtype(fresh) != from_.dtype(output.value) || to_.shape(fresh) != from_.shape(output.value))) {
       to_.fail({Code::internal, output.name,
-                fmt::format("a rewrite made {} of an output of {}", to_.shape(fresh).text(), from_.shape(output.value).text())});
+                fmt::format("a rewrite made {} of an output of {}", to_.shape(fresh).text(),
+                            from_.shape(output.value).text())});
     }
     to_.output(output.name, fresh);
   }

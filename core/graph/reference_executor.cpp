@@ -39,7 +39,8 @@ Result<std::byte*> view_bytes(const BufferView& view, std::size_t bytes, std::si
                     fmt::format("{} bytes from offset {} do not fit a buffer of {}", bytes, view.offset_bytes, size));
   }
   if (view.offset_bytes % alignment != 0) {
-    return error_of(Code::argument, std::string(what), fmt::format("offset {} is no multiple of {} bytes", view.offset_bytes, alignment));
+    return error_of(Code::argument, std::string(what),
+                    fmt::format("offset {} is no multiple of {} bytes", view.offset_bytes, alignment));
   }
   return static_cast<std::byte*>(view.buffer->host_data()) + view.offset_bytes;
 }
@@ -88,9 +89,11 @@ Result<void> ReferenceProgram::prepare() {
   for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
     const Node& node = graph_.nodes()[i];
     if (node.op == Op::leaf || !live[i]) continue;
-    const Kernel kernel = precision_ == Precision::f64 ? reference_kernel<double>(node.op) : reference_kernel<float>(node.op);
+    const Kernel kernel =
+        precision_ == Precision::f64 ? reference_kernel<double>(node.op) : reference_kernel<float>(node.op);
     if (kernel == nullptr) {
-      return error_of(Code::internal, graph_.scope_name(node.scope), fmt::format("{}: no reference for it", info(node.op).name));
+      return error_of(Code::internal, graph_.scope_name(node.scope),
+                      fmt::format("{}: no reference for it", info(node.op).name));
     }
     steps_.push_back({i, kernel, {}});
   }
@@ -132,7 +135,8 @@ Result<void> ReferenceProgram::bind(std::string_view name, const BufferView& vie
   for (const Output& output : graph_.outputs()) {
     if (output.name == name) value = output.value;
   }
-  if (value == 0) return error_of(Code::argument, std::string(name), "the program has no leaf and no output of this name");
+  if (value == 0)
+    return error_of(Code::argument, std::string(name), "the program has no leaf and no output of this name");
   const auto bytes = view_bytes(view, value_bytes(value), element_size(graph_.dtype(value), precision_), name);
   if (!bytes) return bytes.error();
   bound_[std::string(name)] = {view, *bytes};

@@ -77,9 +77,11 @@ Kernel unary_kernel(Op op) {
     case Op::neg:
       return map_either<Real, [](Real x) { return -x; }, [](I32 x) { return wrapped(-std::int64_t{x}); }>;
     case Op::abs:
-      return map_either<Real, [](Real x) { return std::abs(x); }, [](I32 x) { return wrapped(std::abs(std::int64_t{x})); }>;
+      return map_either<Real, [](Real x) { return std::abs(x); },
+                        [](I32 x) { return wrapped(std::abs(std::int64_t{x})); }>;
     case Op::sign:
-      return map_either<Real, [](Real x) { return static_cast<Real>((x > 0) - (x < 0)); }, [](I32 x) { return (x > 0) - (x < 0); }>;
+      return map_either<Real, [](Real x) { return static_cast<Real>((x > 0) - (x < 0)); },
+                        [](I32 x) { return (x > 0) - (x < 0); }>;
     case Op::stop_gradient: return map_either<Real, [](Real x) { return x; }, [](I32 x) { return x; }>;
     case Op::exp: return map_one<Real, [](Real x) { return std::exp(x); }>;
     case Op::log: return map_one<Real, [](Real x) { return std::log(x); }>;
@@ -157,11 +159,14 @@ template <class Real>
 Kernel binary_kernel(Op op) {
   switch (op) {
     case Op::add:
-      return map_two_either<Real, [](Real a, Real b) { return a + b; }, [](I32 a, I32 b) { return wrapped(std::int64_t{a} + b); }>;
+      return map_two_either<Real, [](Real a, Real b) { return a + b; },
+                            [](I32 a, I32 b) { return wrapped(std::int64_t{a} + b); }>;
     case Op::sub:
-      return map_two_either<Real, [](Real a, Real b) { return a - b; }, [](I32 a, I32 b) { return wrapped(std::int64_t{a} - b); }>;
+      return map_two_either<Real, [](Real a, Real b) { return a - b; },
+                            [](I32 a, I32 b) { return wrapped(std::int64_t{a} - b); }>;
     case Op::mul:
-      return map_two_either<Real, [](Real a, Real b) { return a * b; }, [](I32 a, I32 b) { return wrapped(std::int64_t{a} * b); }>;
+      return map_two_either<Real, [](Real a, Real b) { return a * b; },
+                            [](I32 a, I32 b) { return wrapped(std::int64_t{a} * b); }>;
     case Op::max: return map_two_either<Real, larger<Real>, [](I32 a, I32 b) { return a < b ? b : a; }>;
     case Op::min: return map_two_either<Real, smaller<Real>, [](I32 a, I32 b) { return b < a ? b : a; }>;
     case Op::div: return map_two<Real, Real, [](Real a, Real b) { return a / b; }>;
@@ -190,7 +195,8 @@ void choose(const KernelCall& call) {
   Element* y = call.out<Element>().data();
   const Shape& shape = call.out_shape();
   walk<3>(shape,
-          {broadcast_strides(call.shape(0), shape), broadcast_strides(call.shape(1), shape), broadcast_strides(call.shape(2), shape)},
+          {broadcast_strides(call.shape(0), shape), broadcast_strides(call.shape(1), shape),
+           broadcast_strides(call.shape(2), shape)},
           {0, 0, 0}, [&](const std::array<std::int64_t, 3>& at) {
             const bool first = mask[static_cast<std::size_t>(at[0])] != 0;
             *y++ = first ? a[static_cast<std::size_t>(at[1])] : b[static_cast<std::size_t>(at[2])];

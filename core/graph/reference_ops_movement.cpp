@@ -12,7 +12,8 @@ template <class Element>
 void read_strided(const KernelCall& call, const Strides& strides, std::int64_t start) {
   const auto x = call.in<Element>(0);
   Element* y = call.out<Element>().data();
-  walk<1>(call.out_shape(), {strides}, {start}, [&](const std::array<std::int64_t, 1>& at) { *y++ = x[static_cast<std::size_t>(at[0])]; });
+  walk<1>(call.out_shape(), {strides}, {start},
+          [&](const std::array<std::int64_t, 1>& at) { *y++ = x[static_cast<std::size_t>(at[0])]; });
 }
 
 // y[start + index * strides of y] = x[index].
@@ -42,7 +43,9 @@ struct Transpose {
 
 template <class Element>
 struct Broadcast {
-  static void run(const KernelCall& call) { read_strided<Element>(call, broadcast_strides(call.shape(0), call.out_shape()), 0); }
+  static void run(const KernelCall& call) {
+    read_strided<Element>(call, broadcast_strides(call.shape(0), call.out_shape()), 0);
+  }
 };
 
 template <class Element>

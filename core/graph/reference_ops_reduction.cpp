@@ -115,11 +115,13 @@ std::vector<std::size_t> offsets_over(const Shape& shape, std::span<const std::i
   }
   std::vector<std::size_t> offsets;
   offsets.reserve(static_cast<std::size_t>(lengths.elements()));
-  walk<1>(lengths, {strides}, {0}, [&](const std::array<std::int64_t, 1>& at) { offsets.push_back(static_cast<std::size_t>(at[0])); });
+  walk<1>(lengths, {strides}, {0},
+          [&](const std::array<std::int64_t, 1>& at) { offsets.push_back(static_cast<std::size_t>(at[0])); });
   return offsets;
 }
 
-std::vector<std::int64_t> free_axes(const Shape& shape, std::span<const std::int64_t> batch, std::span<const std::int64_t> contract) {
+std::vector<std::int64_t> free_axes(const Shape& shape, std::span<const std::int64_t> batch,
+                                    std::span<const std::int64_t> contract) {
   std::vector<std::int64_t> axes;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     bool taken = false;

@@ -21,7 +21,8 @@ struct Iota {
     Strides count{};
     if (call.out_shape().rank() > 0) count[static_cast<std::size_t>(call.node.attributes.integer("axis"))] = 1;
     Element* y = call.out<Element>().data();
-    walk<1>(call.out_shape(), {count}, {0}, [&](const std::array<std::int64_t, 1>& at) { *y++ = static_cast<Element>(at[0]); });
+    walk<1>(call.out_shape(), {count}, {0},
+            [&](const std::array<std::int64_t, 1>& at) { *y++ = static_cast<Element>(at[0]); });
   }
 };
 
@@ -32,7 +33,8 @@ void fill_random(const KernelCall& call, Block block, Scale scale) {
   const RunKey& key = call.key;
   for (std::size_t start = 0; start < y.size(); start += 4) {
     const auto unit = block(philox(key.seed, key.stream, key.step, call.node.site, start / 4));
-    for (std::size_t i = start; i < std::min(start + 4, y.size()); ++i) y[i] = static_cast<Real>(scale(unit[i - start]));
+    for (std::size_t i = start; i < std::min(start + 4, y.size()); ++i)
+      y[i] = static_cast<Real>(scale(unit[i - start]));
   }
 }
 

@@ -27,7 +27,9 @@ class Shape {
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] std::int64_t operator[](int axis) const { return lengths_[static_cast<std::size_t>(axis)]; }
   [[nodiscard]] std::int64_t& operator[](int axis) { return lengths_[static_cast<std::size_t>(axis)]; }
-  [[nodiscard]] std::span<const std::int64_t> lengths() const { return {lengths_.data(), static_cast<std::size_t>(rank_)}; }
+  [[nodiscard]] std::span<const std::int64_t> lengths() const {
+    return {lengths_.data(), static_cast<std::size_t>(rank_)};
+  }
   // Product of the lengths; 1 for a scalar.
   [[nodiscard]] std::int64_t elements() const;
   // "[8, 512, 256]".

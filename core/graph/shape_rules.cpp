@@ -30,7 +30,8 @@ ShapeRule shape_rule(Op op) {
 
 std::string RuleCall::named(std::size_t input) const {
   const std::size_t last = op.inputs.size() - 1;
-  const std::string name = op.max_inputs > 100 ? fmt::format("{}[{}]", op.inputs[last], input) : op.inputs[std::min(input, last)];
+  const std::string name =
+      op.max_inputs > 100 ? fmt::format("{}[{}]", op.inputs[last], input) : op.inputs[std::min(input, last)];
   return fmt::format("{} {}", name, shape(input).text());
 }
 
@@ -116,7 +117,8 @@ Result<void> require_dtype(const RuleCall& call, std::size_t input, DType type) 
 
 Result<void> require_rank(const RuleCall& call, std::size_t input, int rank) {
   if (call.shape(input).rank() == rank) return {};
-  return shape_error(fmt::format("{} has {} axes, but {} are wanted", call.named(input), call.shape(input).rank(), rank));
+  return shape_error(
+      fmt::format("{} has {} axes, but {} are wanted", call.named(input), call.shape(input).rank(), rank));
 }
 
 Result<void> require_same_dtype(const RuleCall& call, std::size_t first, std::size_t second) {
@@ -138,7 +140,8 @@ Result<Shape> checked_shape(std::span<const std::int64_t> lengths, const char* w
   std::int64_t elements = 1;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] < 1) {
-      return shape_error(fmt::format("{} {} has length {} on axis {}; lengths are at least 1", what, shape.text(), shape[axis], axis));
+      return shape_error(
+          fmt::format("{} {} has length {} on axis {}; lengths are at least 1", what, shape.text(), shape[axis], axis));
     }
     if (shape[axis] > kMaxElements / elements) {
       return shape_error(fmt::format("{} {} has more than 2^40 elements", what, shape.text()));

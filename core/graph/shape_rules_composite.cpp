@@ -20,7 +20,9 @@ Result<void> require_shape(const RuleCall& call, std::size_t input, const Shape&
   return shape_error(fmt::format("{} must be {}", call.named(input), shape.text()));
 }
 
-Shape without_last(const Shape& shape) { return Shape(shape.lengths().first(static_cast<std::size_t>(shape.rank() - 1))); }
+Shape without_last(const Shape& shape) {
+  return Shape(shape.lengths().first(static_cast<std::size_t>(shape.rank() - 1)));
+}
 std::int64_t last(const Shape& shape) { return shape[shape.rank() - 1]; }
 
 Result<void> require_last_axis(const RuleCall& call, std::size_t input) {
@@ -42,7 +44,8 @@ Result<void> log_sum_exp_rule(RuleCall& call) {
 }
 
 Result<void> rms_norm_rule(RuleCall& call) {
-  if (!(call.attributes.real("eps") >= 0)) return argument_error(fmt::format("eps {} is negative", call.attributes.real("eps")));
+  if (!(call.attributes.real("eps") >= 0))
+    return argument_error(fmt::format("eps {} is negative", call.attributes.real("eps")));
   return softmax_rule(call);
 }
 
@@ -58,8 +61,8 @@ Result<void> rope_rule(RuleCall& call) {
   if (auto good = require_rank(call, 1, 2); !good) return good;
   if (auto good = require_same_shape(call, 1, 2); !good) return good;
   if (call.shape(1)[0] != call.shape(0)[1] || 2 * call.shape(1)[1] > call.shape(0)[3]) {
-    return shape_error(fmt::format("{} [B,T,H,D] does not go with {} [T,P]: T must be equal and 2P at most D", call.named(0),
-                                   call.named(1)));
+    return shape_error(fmt::format("{} [B,T,H,D] does not go with {} [T,P]: T must be equal and 2P at most D",
+                                   call.named(0), call.named(1)));
   }
   call.give(DType::f32, call.shape(0));
   return {};
@@ -76,19 +79,20 @@ Result<void> check_attention(RuleCall& call, std::size_t segments) {
   const Shape& q = call.shape(0);
   const Shape& k = call.shape(1);
   if (q[0] != k[0] || q[3] != k[3]) {
-    return shape_error(fmt::format("{} [B,T,H,D] and {} [B,S,K,D] must agree in B and D", call.named(0), call.named(1)));
+    return shape_error(
+        fmt::format("{} [B,T,H,D] and {} [B,S,K,D] must agree in B and D", call.named(0), call.named(1)));
   }
   if (q[2] % k[2] != 0) {
-    return shape_error(fmt::format("{} has {} query heads, no multiple of the {} key heads of {}", call.named(0), q[2], k[2],
-                                   call.named(1)));
+    return shape_error(fmt::format("{} has {} query heads, no multiple of the {} key heads of {}", call.named(0), q[2],
+                                   k[2], call.named(1)));
   }
   if (!std::isfinite(call.attributes.real("scale"))) return argument_error("scale is not finite");
   call.attributes.set("causal", std::int64_t{call.attributes.integer("causal") != 0});
   if (!call.has(segments)) return {};
   if (auto good = require_dtype(call, segments, DType::i32); !good) return good;
   if (call.shape(segments) != Shape{q[0], q[1]} || k[1] != q[1]) {
-    return shape_error(fmt::format("{} must be [B, T] of {}, and {} must have the same T", call.named(segments), call.named(0),
-                                   call.named(1)));
+    return shape_error(fmt::format("{} must be [B, T] of {}, and {} must have the same T", call.named(segments),
+                                   call.named(0), call.named(1)));
   }
   return {};
 }
@@ -119,7 +123,8 @@ Result<void> check_linear(const RuleCall& call) {
   if (auto good = require_last_axis(call, 0); !good) return good;
   if (auto good = require_rank(call, 1, 2); !good) return good;
   if (last(call.shape(0)) == last(call.shape(1))) return {};
-  return shape_error(fmt::format("{} ends in {} but {} takes {}", call.named(0), last(call.shape(0)), call.named(1), last(call.shape(1))));
+  return shape_error(fmt::format("{} ends in {} but {} takes {}", call.named(0), last(call.shape(0)), call.named(1),
+                                 last(call.shape(1))));
 }
 
 Result<void> linear_rule(RuleCall& call) {
@@ -167,7 +172,8 @@ Result<void> cross_entropy_backward_rule(RuleCall& call) {
 Result<void> check_linear_cross_entropy(RuleCall& call) {
   if (auto good = check_linear(call); !good) return good;
   const double cap = call.attributes.real("cap");
-  if (!(cap >= 0) || !std::isfinite(cap)) return argument_error(fmt::format("cap {} is not a limit; 0 means none", cap));
+  if (!(cap >= 0) || !std::isfinite(cap))
+    return argument_error(fmt::format("cap {} is not a limit; 0 means none", cap));
   return check_rows(call, 2);
 }
 

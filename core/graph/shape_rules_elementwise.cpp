@@ -26,8 +26,9 @@ Result<void> cast_rule(RuleCall& call) {
 
 Result<void> broadcast_pair(RuleCall& call, std::size_t first, std::size_t second, Shape& result) {
   if (broadcast_shapes(call.shape(first), call.shape(second), result)) return {};
-  return shape_error(fmt::format("{} and {} do not broadcast: from the last axis backwards, lengths are equal or one of them is 1",
-                                 call.named(first), call.named(second)));
+  return shape_error(
+      fmt::format("{} and {} do not broadcast: from the last axis backwards, lengths are equal or one of them is 1",
+                  call.named(first), call.named(second)));
 }
 
 Result<void> binary_any(RuleCall& call) {
@@ -58,7 +59,8 @@ Result<void> where_rule(RuleCall& call) {
   if (auto good = broadcast_pair(call, 1, 2, choices); !good) return good;
   Shape shape;
   if (!broadcast_shapes(call.shape(0), choices, shape)) {
-    return shape_error(fmt::format("{} does not broadcast with {} and {}", call.named(0), call.named(1), call.named(2)));
+    return shape_error(
+        fmt::format("{} does not broadcast with {} and {}", call.named(0), call.named(1), call.named(2)));
   }
   call.give(call.dtype(1), shape);
   return {};

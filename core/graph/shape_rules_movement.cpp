@@ -46,7 +46,8 @@ Result<void> reshape_rule(RuleCall& call) {
   const auto given = call.attributes.integers("shape");
   const auto lengths = filled_lengths(given, call.shape(0).elements());
   if (!lengths || lengths->size() > Shape::kMaxRank) {
-    return shape_error(fmt::format("{} of {} elements does not fit {}", call.named(0), call.shape(0).elements(), list_text(given)));
+    return shape_error(
+        fmt::format("{} of {} elements does not fit {}", call.named(0), call.shape(0).elements(), list_text(given)));
   }
   call.give(call.dtype(0), Shape(*lengths));
   call.attributes.set("shape", std::move(*lengths));
@@ -83,8 +84,10 @@ Result<void> slice_rule(RuleCall& call) {
   const auto sizes = call.attributes.integers("sizes");
   for (std::size_t axis = 0; axis < starts.size(); ++axis) {
     const std::int64_t length = call.shape(0)[static_cast<int>(axis)];
-    if (starts[axis] >= 0 && sizes[axis] >= 1 && starts[axis] < length && sizes[axis] <= length - starts[axis]) continue;
-    return shape_error(fmt::format("{}: {} elements from {} on do not fit axis {}", call.named(0), sizes[axis], starts[axis], axis));
+    if (starts[axis] >= 0 && sizes[axis] >= 1 && starts[axis] < length && sizes[axis] <= length - starts[axis])
+      continue;
+    return shape_error(
+        fmt::format("{}: {} elements from {} on do not fit axis {}", call.named(0), sizes[axis], starts[axis], axis));
   }
   call.give(call.dtype(0), Shape(sizes));
   return {};
@@ -106,7 +109,8 @@ Result<void> pad_rule(RuleCall& call) {
   }
   const double value = call.attributes.real("value");
   const bool whole = value == std::floor(value) && std::abs(value) <= std::numeric_limits<std::int32_t>::max();
-  if (call.dtype(0) == DType::i32 && !whole) return argument_error(fmt::format("value {} for i32 {}", value, call.named(0)));
+  if (call.dtype(0) == DType::i32 && !whole)
+    return argument_error(fmt::format("value {} for i32 {}", value, call.named(0)));
   call.give(call.dtype(0), shape);
   return {};
 }

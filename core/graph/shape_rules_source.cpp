@@ -21,8 +21,8 @@ Result<void> constant_rule(RuleCall& call) {
   if (!type) return type.error();
   const auto values = call.attributes.reals("values");
   if (values.size() != 1 && static_cast<std::int64_t>(values.size()) != shape->elements()) {
-    return shape_error(fmt::format("{} values for shape {}; give one, or one for each of its {} elements", values.size(),
-                                   shape->text(), shape->elements()));
+    return shape_error(fmt::format("{} values for shape {}; give one, or one for each of its {} elements",
+                                   values.size(), shape->text(), shape->elements()));
   }
   if (*type == DType::i32) {
     for (const double value : values) {

@@ -62,7 +62,9 @@ Result<void> same_lengths(const RuleCall& call, const char* what, std::span<cons
 // Appends the axes of an input that are neither batch nor contracted.
 Result<void> append_free(const RuleCall& call, std::size_t input, std::span<const std::int64_t> batch,
                          std::span<const std::int64_t> contract, std::vector<std::int64_t>& lengths) {
-  const auto in = [](std::span<const std::int64_t> list, std::int64_t axis) { return std::ranges::find(list, axis) != list.end(); };
+  const auto in = [](std::span<const std::int64_t> list, std::int64_t axis) {
+    return std::ranges::find(list, axis) != list.end();
+  };
   for (int axis = 0; axis < call.shape(input).rank(); ++axis) {
     if (in(batch, axis) && in(contract, axis)) {
       return argument_error(fmt::format("axis {} of {} is both batch and contracted", axis, call.named(input)));
@@ -121,7 +123,8 @@ Result<void> scatter_add_rule(RuleCall& call) {
   const auto shape = rows_shape(call, 0, 1);
   if (!shape) return shape.error();
   if (call.shape(2) != *shape) {
-    return shape_error(fmt::format("{} must be {} to fit {} and {}", call.named(2), shape->text(), call.named(0), call.named(1)));
+    return shape_error(
+        fmt::format("{} must be {} to fit {} and {}", call.named(2), shape->text(), call.named(0), call.named(1)));
   }
   call.give(call.dtype(0), call.shape(0));
   return {};
@@ -133,7 +136,8 @@ Result<void> pick_rule(RuleCall& call) {
   const auto lengths = call.shape(0).lengths();
   const Shape rows(lengths.first(lengths.size() - 1));
   if (call.shape(1) != rows) {
-    return shape_error(fmt::format("{} must be {} to pick from the last axis of {}", call.named(1), rows.text(), call.named(0)));
+    return shape_error(
+        fmt::format("{} must be {} to pick from the last axis of {}", call.named(1), rows.text(), call.named(0)));
   }
   call.give(call.dtype(0), rows);
   return {};

@@ -62,7 +62,11 @@ class Simplification {
 
 // Emits with the scope and site of an old node, or finds the node that already says the same.
 Value Simplification::emit_once(const Node& like, const Expression& expression) {
-  Node node{.op = expression.op, .inputs = expression.inputs, .attributes = expression.attributes, .scope = like.scope, .site = like.site};
+  Node node{.op = expression.op,
+            .inputs = expression.inputs,
+            .attributes = expression.attributes,
+            .scope = like.scope,
+            .site = like.site};
   const std::size_t hash = hash_of(node);
   for (auto [at, end] = known_.equal_range(hash); at != end; ++at) {
     if (equal(to().node_of(at->second), node)) return at->second;

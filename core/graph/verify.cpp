@@ -13,10 +13,12 @@ Result<void> verify(const Graph& graph) {
     again.copy(node);
     if (auto good = again.graph().status(); !good) return good;
     const Node& fresh = again.graph().nodes().back();
-    bool same = fresh.attributes == node.attributes && fresh.output_count == node.output_count && fresh.site == node.site;
+    bool same =
+        fresh.attributes == node.attributes && fresh.output_count == node.output_count && fresh.site == node.site;
     for (std::uint32_t i = 0; same && i < node.output_count; ++i) {
       const Value old = node.first_output + i;
-      same = graph.dtype(old) == again.graph().dtype(again.mapped(old)) && graph.shape(old) == again.graph().shape(again.mapped(old));
+      same = graph.dtype(old) == again.graph().dtype(again.mapped(old)) &&
+             graph.shape(old) == again.graph().shape(again.mapped(old));
     }
     if (same) continue;
     return Error{Code::internal, graph.scope_name(node.scope),

@@ -40,7 +40,8 @@ Vjp movement_function(Op op) {
     case Op::transpose: return transpose_vjp;
     case Op::broadcast: return [](VjpCall& c) { c.give(0, c.adjoint()); };
     case Op::slice: return slice_vjp;
-    case Op::pad: return [](VjpCall& c) { c.gradients[0] = c.e.slice(c.adjoint(), attribute(c, "low"), to_axes(c.shape(0))); };
+    case Op::pad:
+      return [](VjpCall& c) { c.gradients[0] = c.e.slice(c.adjoint(), attribute(c, "low"), to_axes(c.shape(0))); };
     case Op::concat: return concat_vjp;
     case Op::reverse:
       return [](VjpCall& c) { c.gradients[0] = c.e.graph.emit(Op::reverse, {c.adjoint()}, c.node.attributes); };

@@ -51,7 +51,8 @@ DotSide dot_side(const VjpCall& c, const char* batch, const char* contract, int 
 
 // The gradient of one side: g [batch, own free, other free] (free_start tells where the other's free axes stand) times
 // the other side over the other's free axes gives [batch, own free, contracted]; then axes go where the side has them.
-Value dot_gradient(const VjpCall& c, const DotSide& own, const DotSide& other, Value other_value, std::size_t other_free_start) {
+Value dot_gradient(const VjpCall& c, const DotSide& own, const DotSide& other, Value other_value,
+                   std::size_t other_free_start) {
   const auto batches = static_cast<int>(own.batch.size());
   Axes over(other.free.size());
   for (std::size_t i = 0; i < over.size(); ++i) over[i] = static_cast<std::int64_t>(other_free_start + i);

@@ -60,10 +60,12 @@ Input input_of(std::string word) {
 Attribute attribute_of(const std::string& word) {
   const std::size_t colon = word.find(':');
   const std::size_t equals = std::min(word.find('='), word.size());
-  return {word.substr(0, colon), word.substr(colon + 1, equals - colon - 1), equals < word.size() ? word.substr(equals + 1) : ""};
+  return {word.substr(0, colon), word.substr(colon + 1, equals - colon - 1),
+          equals < word.size() ? word.substr(equals + 1) : ""};
 }
 
-Row row_of(const char* name, int code, const char* inputs, const char* outputs, const char* attributes, const char* kind, const char* text) {
+Row row_of(const char* name, int code, const char* inputs, const char* outputs, const char* attributes,
+           const char* kind, const char* text) {
   Row row{name, code, {}, words(outputs), {}, kind, text};
   for (const std::string& word : words(inputs)) row.inputs.push_back(input_of(word));
   for (const std::string& word : words(attributes)) row.attributes.push_back(attribute_of(word));
@@ -72,7 +74,8 @@ Row row_of(const char* name, int code, const char* inputs, const char* outputs, 
 
 std::vector<Row> table() {
   return {
-#define CADDIE_OP(name, code, inputs, outputs, attributes, kind, text) row_of(#name, code, inputs, outputs, attributes, #kind, text),
+#define CADDIE_OP(name, code, inputs, outputs, attributes, kind, text) \
+  row_of(#name, code, inputs, outputs, attributes, #kind, text),
 #include "caddie/ops.def"
 #undef CADDIE_OP
   };
@@ -142,7 +145,8 @@ std::string comment(const std::string& text) {
 
 std::string description(const Row& row) {
   std::string text = row.name + ": " + row.text + ".";
-  if (row.outputs.size() > 1) text += " Gives " + joined(row.outputs, ", ") + ": the value returned and those after it.";
+  if (row.outputs.size() > 1)
+    text += " Gives " + joined(row.outputs, ", ") + ": the value returned and those after it.";
   for (const Input& input : row.inputs) {
     if (input.optional) text += " " + input.name + " may be 0, none.";
   }
@@ -154,8 +158,10 @@ std::string description(const Row& row) {
 
 std::string attribute_call(const Attribute& attribute) {
   const std::string kind = attribute.type.starts_with("int") ? "ints" : "floats";
-  const std::string type = std::string("CADDIE_ATTRIBUTE_") + (kind == "ints" ? "INT" : "FLOAT") + (is_list(attribute) ? "S" : "");
-  const std::string data = is_list(attribute) ? attribute.key + ", " + attribute.key + "_count" : "&" + attribute.key + ", 1";
+  const std::string type =
+      std::string("CADDIE_ATTRIBUTE_") + (kind == "ints" ? "INT" : "FLOAT") + (is_list(attribute) ? "S" : "");
+  const std::string data =
+      is_list(attribute) ? attribute.key + ", " + attribute.key + "_count" : "&" + attribute.key + ", 1";
   return "caddie_attribute_of_" + kind + "(\"" + attribute.key + "\", " + type + ", " + data + ")";
 }
 
@@ -169,7 +175,8 @@ std::string wrapper(const Row& row) {
     input_count = row.inputs[0].name + "_count";
   } else if (!row.inputs.empty()) {
     out += "  caddie_value inputs[" + std::to_string(row.inputs.size()) + "];\n";
-    for (std::size_t i = 0; i < row.inputs.size(); ++i) out += "  inputs[" + std::to_string(i) + "] = " + row.inputs[i].name + ";\n";
+    for (std::size_t i = 0; i < row.inputs.size(); ++i)
+      out += "  inputs[" + std::to_string(i) + "] = " + row.inputs[i].name + ";\n";
     inputs = "inputs";
     input_count = std::to_string(row.inputs.size());
   }
@@ -179,12 +186,15 @@ std::string wrapper(const Row& row) {
       out += "  attributes[" + std::to_string(i) + "] = " + attribute_call(row.attributes[i]) + ";\n";
     }
   }
-  const std::string attributes = row.attributes.empty() ? "0, 0" : "attributes, " + std::to_string(row.attributes.size());
-  return out + "  return host->emit(graph, " + std::to_string(row.code) + ", " + inputs + ", " + input_count + ", " + attributes + ");\n}\n";
+  const std::string attributes =
+      row.attributes.empty() ? "0, 0" : "attributes, " + std::to_string(row.attributes.size());
+  return out + "  return host->emit(graph, " + std::to_string(row.code) + ", " + inputs + ", " + input_count + ", " +
+         attributes + ");\n}\n";
 }
 
 constexpr const char* kHeaderTop =
-    "/* Typed wrappers of the graph service's emit, one for each operation. Generated from ops.def by caddie_generate_ops;\n"
+    "/* Typed wrappers of the graph service's emit, one for each operation. Generated from ops.def by "
+    "caddie_generate_ops;\n"
     " * do not edit. C99. A list is a pointer and a count. After a mistake every wrapper gives 0, see the service. */\n"
     "#ifndef CADDIE_OPS_H_\n"
     "#define CADDIE_OPS_H_\n"
@@ -248,14 +258,16 @@ std::string escaped(const std::string& text) {
 
 std::string inputs_text(const Row& row) {
   std::vector<std::string> out;
-  for (const Input& input : row.inputs) out.push_back("`" + input.name + (input.variadic ? "..." : "") + (input.optional ? "?" : "") + "`");
+  for (const Input& input : row.inputs)
+    out.push_back("`" + input.name + (input.variadic ? "..." : "") + (input.optional ? "?" : "") + "`");
   return joined(out, " ");
 }
 
 std::string attributes_text(const Row& row) {
   std::vector<std::string> out;
   for (const Attribute& attribute : row.attributes) {
-    out.push_back("`" + attribute.key + "` " + attribute.type + (attribute.default_value.empty() ? "" : " = " + attribute.default_value));
+    out.push_back("`" + attribute.key + "` " + attribute.type +
+                  (attribute.default_value.empty() ? "" : " = " + attribute.default_value));
   }
   return joined(out, ", ");
 }
@@ -263,8 +275,8 @@ std::string attributes_text(const Row& row) {
 std::string line(const Row& row) {
   std::vector<std::string> outputs;
   for (const std::string& output : row.outputs) outputs.push_back("`" + output + "`");
-  return "| `" + row.name + "` | " + std::to_string(row.code) + " | " + inputs_text(row) + " | " + joined(outputs, " ") + " | " +
-         attributes_text(row) + " | " + escaped(row.text) + " |\n";
+  return "| `" + row.name + "` | " + std::to_string(row.code) + " | " + inputs_text(row) + " | " +
+         joined(outputs, " ") + " | " + attributes_text(row) + " | " + escaped(row.text) + " |\n";
 }
 
 constexpr const char* kPageTop =
@@ -272,13 +284,18 @@ constexpr const char* kPageTop =
     "\n"
     "Generated from `sdk/include/caddie/ops.def` by `caddie_generate_ops docs`; do not edit.\n"
     "\n"
-    "Everything numerical in Caddie is a graph of these operations. Values are f32 or i32 tensors of rank 0 to 8 with static\n"
-    "shapes. Two-operand operations broadcast as NumPy does. Arithmetic, comparisons, choice, reductions, movement and index\n"
-    "operations take f32 or i32, both operands alike (i32 wraps around); functions of reals take f32, bit and whole-number\n"
-    "operations i32. Comparisons give f32 masks of 0 and 1. Negative axes count from the end. `x...` takes one or more inputs,\n"
+    "Everything numerical in Caddie is a graph of these operations. Values are f32 or i32 tensors of rank 0 to 8 with "
+    "static\n"
+    "shapes. Two-operand operations broadcast as NumPy does. Arithmetic, comparisons, choice, reductions, movement and "
+    "index\n"
+    "operations take f32 or i32, both operands alike (i32 wraps around); functions of reals take f32, bit and "
+    "whole-number\n"
+    "operations i32. Comparisons give f32 masks of 0 and 1. Negative axes count from the end. `x...` takes one or more "
+    "inputs,\n"
     "`x?` may be left out. Every operation has a gradient or declares it to be zero.\n"
     "\n"
-    "A *primitive* is implemented by every executor. A *composite* means what its decomposition into primitives computes;\n"
+    "A *primitive* is implemented by every executor. A *composite* means what its decomposition into primitives "
+    "computes;\n"
     "executors may do better. The gradients of composites are emitted by differentiation alone.\n";
 
 void print_page() {
@@ -292,7 +309,8 @@ void print_page() {
     tables[family] += line(row);
   }
   for (const Family& family : kFamilies) {
-    out += "\n## " + std::string(family.title) + "\n\n| name | code | inputs | outputs | attributes | meaning |\n|---|---|---|---|---|---|\n";
+    out += "\n## " + std::string(family.title) +
+           "\n\n| name | code | inputs | outputs | attributes | meaning |\n|---|---|---|---|---|---|\n";
     out += tables[family.first_code];
   }
   std::fputs(out.c_str(), stdout);

@@ -56,7 +56,9 @@ AttentionResult attention_by_hand(const OpCase& use, const Named& numbers) {
         double total = 0;
         for (std::int64_t s = 0; s < S; ++s) {
           if (causal && s > t) continue;
-          if (with_segments && numbers.at("in3")[static_cast<std::size_t>(b * T + t)] != numbers.at("in3")[static_cast<std::size_t>(b * T + s)]) continue;
+          if (with_segments && numbers.at("in3")[static_cast<std::size_t>(b * T + t)] !=
+                                   numbers.at("in3")[static_cast<std::size_t>(b * T + s)])
+            continue;
           double score = 0;
           for (std::int64_t d = 0; d < D; ++d) score += q(b, t, h, d) * k(b, s, g, d);
           seen.push_back(s);
@@ -90,7 +92,9 @@ TEST(Composite, attention_with_groups_segments_and_both_masks) {
 }
 
 TEST(Composite, attention_does_not_see_the_future) {
-  const OpCase use{.op = Op::attention, .shapes = {{1, 5, 4, 3}, {1, 5, 2, 3}, {1, 5, 2, 3}}, .attributes = Attributes().set("scale", 0.6)};
+  const OpCase use{.op = Op::attention,
+                   .shapes = {{1, 5, 4, 3}, {1, 5, 2, 3}, {1, 5, 2, 3}},
+                   .attributes = Attributes().set("scale", 0.6)};
   Named numbers = use.numbers(4);
   const Numbers before = outputs_of(use, numbers)[0];
   for (const char* name : {"in1", "in2"}) {
@@ -131,7 +135,8 @@ TEST(Composite, rope_turns_pairs_clockwise_and_leaves_the_rest) {
 TEST(Composite, rms_norm_softmax_and_log_sum_exp) {
   const Shape shape{3, 4};
   const Numbers x = random_numbers(12, 8, -3, 3);
-  const Numbers normed = outputs_of({.op = Op::rms_norm, .shapes = {shape}, .attributes = Attributes().set("eps", 0.01)}, {{"in0", x}})[0];
+  const Numbers normed =
+      outputs_of({.op = Op::rms_norm, .shapes = {shape}, .attributes = Attributes().set("eps", 0.01)}, {{"in0", x}})[0];
   const Numbers weights = outputs_of({.op = Op::softmax, .shapes = {shape}}, {{"in0", x}})[0];
   const Numbers lse = outputs_of({.op = Op::log_sum_exp, .shapes = {shape}}, {{"in0", x}})[0];
   for (std::size_t row = 0; row < 3; ++row) {
@@ -172,7 +177,8 @@ TEST(Composite, losses) {
       for (std::int64_t word = 0; word < V; ++word) {
         double u = fused ? 0 : x.at(row, word);
         const std::int64_t I = fused ? use.shapes[1][1] : 0;
-        for (std::int64_t i = 0; i < I; ++i) u += x.at(row, i) * numbers.at("in1")[static_cast<std::size_t>(word * I + i)];
+        for (std::int64_t i = 0; i < I; ++i)
+          u += x.at(row, i) * numbers.at("in1")[static_cast<std::size_t>(word * I + i)];
         logits.push_back(cap > 0 ? cap * std::tanh(u / cap) : u);
       }
       double total = 0, entropy = 0;
@@ -189,7 +195,8 @@ TEST(Composite, losses) {
 }
 
 TEST(Composite, linear_is_rows_times_the_transposed_matrix) {
-  const Numbers y = outputs_of({.op = Op::linear, .shapes = {{2, 2}, {3, 2}}}, {{"in0", {1, 2, 3, 4}}, {"in1", {1, 0, 0, 1, 1, 1}}})[0];
+  const Numbers y = outputs_of({.op = Op::linear, .shapes = {{2, 2}, {3, 2}}},
+                               {{"in0", {1, 2, 3, 4}}, {"in1", {1, 0, 0, 1, 1, 1}}})[0];
   EXPECT_EQ(y, (Numbers{1, 2, 3, 3, 4, 7}));
 }
 

@@ -26,7 +26,8 @@ std::string generated(const std::string& what) {
 void expect_file_is(const std::string& path, const std::string& what) {
   const auto held = read_text(std::string(CADDIE_SOURCE_DIR) + "/" + path);
   ASSERT_TRUE(held.ok()) << held.error().message();
-  EXPECT_TRUE(*held == generated(what)) << path << " is not what the table makes; run: caddie_generate_ops " << what << " > " << path;
+  EXPECT_TRUE(*held == generated(what)) << path << " is not what the table makes; run: caddie_generate_ops " << what
+                                        << " > " << path;
 }
 
 TEST(Generated, files_are_up_to_date) {
@@ -42,12 +43,15 @@ caddie_value emit_into_graph(caddie_graph* handle, uint32_t opcode, const caddie
     const caddie_attribute& each = given[i];
     switch (each.type) {
       case CADDIE_ATTRIBUTE_INT: attributes.set(each.key, each.data.ints[0]); break;
-      case CADDIE_ATTRIBUTE_INTS: attributes.set(each.key, std::vector<std::int64_t>(each.data.ints, each.data.ints + each.count)); break;
+      case CADDIE_ATTRIBUTE_INTS:
+        attributes.set(each.key, std::vector<std::int64_t>(each.data.ints, each.data.ints + each.count));
+        break;
       case CADDIE_ATTRIBUTE_FLOAT: attributes.set(each.key, each.data.floats[0]); break;
       default: attributes.set(each.key, std::vector<double>(each.data.floats, each.data.floats + each.count));
     }
   }
-  return reinterpret_cast<Graph*>(handle)->emit(static_cast<Op>(opcode), std::span(inputs, input_count), std::move(attributes));
+  return reinterpret_cast<Graph*>(handle)->emit(static_cast<Op>(opcode), std::span(inputs, input_count),
+                                                std::move(attributes));
 }
 
 TEST(Generated, wrappers_emit_what_they_say) {

@@ -24,7 +24,9 @@ const Numbers tiny_y{1.075350649, -0.8602805189, 0.6452103892, 1.290420778};
 const Numbers tiny_y_coarse{0.05649086447, -0.04519269158, 0.03389451868, 0.06778903737};
 }  // namespace g01
 
-Value weighted_sum(const Emitter& e, Value x, Value weights) { return e.reduce(Op::reduce_sum, e.mul(x, weights), {}, false); }
+Value weighted_sum(const Emitter& e, Value x, Value weights) {
+  return e.reduce(Op::reduce_sum, e.mul(x, weights), {}, false);
+}
 
 TEST(Golden, G01_rms_norm) {
   Graph graph;

@@ -21,8 +21,10 @@ Value weighted_loss(Graph& graph, Value first, const std::vector<std::uint32_t>&
   for (const std::uint32_t output : outputs) {
     const Value y = graph.output_of(first, output);
     if (graph.dtype(y) != DType::f32) continue;
-    const Numbers weights = random_numbers(static_cast<std::size_t>(graph.shape(y).elements()), 1000 + output, 0.5, 1.5);
-    const Value w = graph.emit(Op::constant, {}, Attributes().set("values", weights).set("shape", to_axes(graph.shape(y))));
+    const Numbers weights =
+        random_numbers(static_cast<std::size_t>(graph.shape(y).elements()), 1000 + output, 0.5, 1.5);
+    const Value w =
+        graph.emit(Op::constant, {}, Attributes().set("values", weights).set("shape", to_axes(graph.shape(y))));
     const Value part = e.reduce(Op::reduce_sum, e.mul(y, w), {}, false);
     loss = loss == 0 ? part : e.add(loss, part);
   }
@@ -165,7 +167,8 @@ TEST(Gradient, of_composites_equals_the_gradient_of_their_decomposition) {
     const Differentiated made = differentiate(op_case, {0});
     const Named fused = run(made.graph, numbers);
     const Named apart = run(*parts, numbers);
-    for (const std::string& name : made.with_gradient) expect_near(fused.at("d_" + name), apart.at("d_" + name), 1e-12, name);
+    for (const std::string& name : made.with_gradient)
+      expect_near(fused.at("d_" + name), apart.at("d_" + name), 1e-12, name);
   }
 }
 
@@ -228,7 +231,8 @@ TEST(Gradient, is_none_without_a_path_and_builds_nothing_beside_it) {
   const auto found = *gradients(graph, loss, std::vector<Value>{x, unused});
   EXPECT_NE(found[0], 0U);
   EXPECT_EQ(found[1], 0U);
-  for (std::size_t i = before; i < graph.nodes().size(); ++i) EXPECT_EQ(graph.scope_name(graph.nodes()[i].scope), "main'");
+  for (std::size_t i = before; i < graph.nodes().size(); ++i)
+    EXPECT_EQ(graph.scope_name(graph.nodes()[i].scope), "main'");
   EXPECT_LE(graph.nodes().size() - before, 4U);
 }
 

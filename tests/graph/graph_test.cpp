@@ -45,9 +45,13 @@ TEST(Graph, refuses_wrong_inputs_and_attributes_in_words) {
   };
   EXPECT_EQ(message([](Graph& g, Value x) { g.emit(Op::add, {x}); }), "add: takes 2 inputs but was given 1");
   EXPECT_EQ(message([](Graph& g, Value) { g.emit(Op::concat, {}); }), "concat: takes 1 or more inputs but was given 0");
-  EXPECT_EQ(message([](Graph& g, Value x) { g.emit(Op::attention, {x}); }), "attention: takes 3 to 4 inputs but was given 1");
+  EXPECT_EQ(message([](Graph& g, Value x) { g.emit(Op::attention, {x}); }),
+            "attention: takes 3 to 4 inputs but was given 1");
   EXPECT_EQ(message([](Graph& g, Value x) { g.emit(Op::add, {x, 0}); }), "add: input b is none");
-  EXPECT_EQ(message([](Graph& g, Value x) { g.emit(Op::add, {x, 99}); }), "add: input b is value 99, which this graph does not have");
+  EXPECT_EQ(message([](Graph& g, Value x) {
+              g.emit(Op::add, {x, 99});
+            }),
+            "add: input b is value 99, which this graph does not have");
   EXPECT_EQ(message([](Graph& g, Value) { g.emit(Op::leaf, {}); }), "a leaf is made by leaf(), not emitted");
   EXPECT_EQ(message([](Graph& g, Value x) { g.emit(static_cast<Op>(9), {x}); }),
             "opcode 9 is unknown; the table of operations has no such row");
@@ -66,7 +70,8 @@ TEST(Graph, brings_attributes_into_one_form) {
   const auto attributes = [&](Value value) { return graph.node_of(value).attributes; };
   const Value all = graph.emit(Op::reduce_sum, {x});
   EXPECT_EQ(attributes(all), ints({{"axes", {0, 1, 2}}}).set("keep", std::int64_t{0}));
-  const Value some = graph.emit(Op::reduce_max, {x}, Attributes().set("keep", std::int64_t{5}).set("axes", Axes{-1, 0}));
+  const Value some =
+      graph.emit(Op::reduce_max, {x}, Attributes().set("keep", std::int64_t{5}).set("axes", Axes{-1, 0}));
   EXPECT_EQ(attributes(some), ints({{"axes", {0, 2}}}).set("keep", std::int64_t{1}));
   EXPECT_EQ(attributes(graph.emit(Op::reshape, {x}, ints({{"shape", {-1, 4}}}))), ints({{"shape", {6, 4}}}));
   EXPECT_EQ(attributes(graph.emit(Op::transpose, {x}, ints({{"axes", {-1, 0, 1}}}))), ints({{"axes", {2, 0, 1}}}));
@@ -154,7 +159,8 @@ TEST(Graph, updates_only_fitting_parameters_and_states_once) {
   EXPECT_FALSE(refused([](Graph& g, Value data, Value state) { g.update(state, g.emit(Op::neg, {data})); }));
   EXPECT_TRUE(refused([](Graph& g, Value data, Value state) { g.update(data, state); }));
   EXPECT_TRUE(refused([](Graph& g, Value data, Value state) { g.update(g.emit(Op::neg, {state}), data); }));
-  EXPECT_TRUE(refused([](Graph& g, Value data, Value state) { g.update(state, Emitter{g}.reduce(Op::reduce_sum, data, {}, true)); }));
+  EXPECT_TRUE(refused(
+      [](Graph& g, Value data, Value state) { g.update(state, Emitter{g}.reduce(Op::reduce_sum, data, {}, true)); }));
   EXPECT_TRUE(refused([](Graph& g, Value data, Value state) { g.update(state, data), g.update(state, data); }));
   EXPECT_TRUE(refused([](Graph& g, Value, Value state) { g.update(state, 0); }));
 }
@@ -181,14 +187,15 @@ TEST(Graph, ten_thousand_operations_are_built_at_once) {
     for (int i = 0; i < 2500; ++i) {
       graph.push_scope("blocks." + std::to_string(i % 20));
       x = graph.emit(Op::add, {graph.emit(Op::tanh, {x}), x});
-      x = graph.emit(Op::transpose, {graph.emit(Op::transpose, {x}, ints({{"axes", {1, 0}}}))}, ints({{"axes", {1, 0}}}));
+      x = graph.emit(Op::transpose, {graph.emit(Op::transpose, {x}, ints({{"axes", {1, 0}}}))},
+                     ints({{"axes", {1, 0}}}));
       graph.pop_scope();
     }
     ASSERT_EQ(graph.nodes().size(), 10001U);
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   RecordProperty("milliseconds", std::to_string(best * 1e3));
-#ifdef NDEBUG
+#if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LT(best, 0.010);
 #else
   EXPECT_LT(best, 0.2);

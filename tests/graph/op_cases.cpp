@@ -12,7 +12,9 @@ Attributes real(const char* key, double value) { return Attributes().set(key, va
 
 void add_sources(std::vector<OpCase>& cases) {
   cases.push_back({Op::constant, {}, Attributes().set("values", Numbers{1.5, -2, 3}).set("shape", List{3})});
-  cases.push_back({Op::constant, {}, Attributes().set("values", Numbers{7}).set("shape", List{2, 2}).set("dtype", std::int64_t{7})});
+  cases.push_back({Op::constant,
+                   {},
+                   Attributes().set("values", Numbers{7}).set("shape", List{2, 2}).set("dtype", std::int64_t{7})});
   cases.push_back({Op::iota, {}, Attributes().set("shape", List{2, 3}).set("axis", std::int64_t{-1})});
   cases.push_back({Op::random_uniform, {}, ints({{"shape", {5}}})});
   cases.push_back({Op::random_normal, {}, ints({{"shape", {2, 3}}})});
@@ -25,18 +27,24 @@ void add_elementwise(std::vector<OpCase>& cases) {
     cases.push_back({.op = op, .shapes = {{2, 3}}, .low = -2, .high = 2});
     cases.push_back({.op = op, .shapes = {{}}, .low = -2, .high = 2});
   }
-  for (const Op op : {Op::abs, Op::sign, Op::floor, Op::round}) cases.push_back({.op = op, .shapes = {{2, 3}}, .given = {{0, uneven}}});
-  for (const Op op : {Op::log, Op::sqrt, Op::rsqrt, Op::recip}) cases.push_back({.op = op, .shapes = {{2, 3}}, .low = 0.5, .high = 2});
+  for (const Op op : {Op::abs, Op::sign, Op::floor, Op::round})
+    cases.push_back({.op = op, .shapes = {{2, 3}}, .given = {{0, uneven}}});
+  for (const Op op : {Op::log, Op::sqrt, Op::rsqrt, Op::recip})
+    cases.push_back({.op = op, .shapes = {{2, 3}}, .low = 0.5, .high = 2});
   cases.push_back({.op = Op::cast, .shapes = {{3}}, .attributes = number("dtype", 1)});
   cases.push_back({.op = Op::cast, .shapes = {{6}}, .attributes = number("dtype", 7), .given = {{0, uneven}}});
-  cases.push_back({.op = Op::cast, .shapes = {{2}}, .attributes = number("dtype", 1), .given = {{0, {-3, 5}}}, .i32 = {0}});
-  const std::vector<std::vector<Shape>> pairs{{{2, 3}, {2, 3}}, {{2, 1, 3}, {4, 1}}, {{3}, {2, 3}}, {{2, 3}, {}}, {{}, {}}, {{1, 1}, {3}}};
+  cases.push_back(
+      {.op = Op::cast, .shapes = {{2}}, .attributes = number("dtype", 1), .given = {{0, {-3, 5}}}, .i32 = {0}});
+  const std::vector<std::vector<Shape>> pairs{{{2, 3}, {2, 3}}, {{2, 1, 3}, {4, 1}}, {{3}, {2, 3}}, {{2, 3}, {}},
+                                              {{}, {}},         {{1, 1}, {3}}};
   for (const std::vector<Shape>& shapes : pairs) {
-    for (const Op op : {Op::add, Op::sub, Op::mul, Op::max, Op::min, Op::lt, Op::le, Op::eq}) cases.push_back({.op = op, .shapes = shapes});
+    for (const Op op : {Op::add, Op::sub, Op::mul, Op::max, Op::min, Op::lt, Op::le, Op::eq})
+      cases.push_back({.op = op, .shapes = shapes});
     for (const Op op : {Op::div, Op::pow}) cases.push_back({.op = op, .shapes = shapes, .low = 0.5, .high = 2});
   }
   const std::map<std::size_t, Numbers> whole{{0, {5, -7, 12, 0, -1, 9}}, {1, {3, 2, 5}}};
-  for (const Op op : {Op::add, Op::max, Op::bit_and, Op::bit_or, Op::bit_xor, Op::shift_left, Op::shift_right, Op::int_div, Op::int_mod}) {
+  for (const Op op : {Op::add, Op::max, Op::bit_and, Op::bit_or, Op::bit_xor, Op::shift_left, Op::shift_right,
+                      Op::int_div, Op::int_mod}) {
     cases.push_back({.op = op, .shapes = {{2, 3}, {3}}, .given = whole, .i32 = {0, 1}});
   }
   cases.push_back({.op = Op::where, .shapes = {{3}, {2, 3}, {2, 1}}, .given = {{0, {1, 0, 1}}}});
@@ -92,7 +100,8 @@ void add_index(std::vector<OpCase>& cases) {
   cases.push_back({.op = Op::scatter_add, .shapes = {{3, 2}, {2, 3}, {2, 3, 2}}, .given = {{1, rows}}, .i32 = {1}});
   cases.push_back({.op = Op::pick, .shapes = {{2, 3, 3}, {2, 3}}, .given = {{1, rows}}, .i32 = {1}});
   cases.push_back({.op = Op::pick, .shapes = {{4}, {}}, .given = {{1, {3}}}, .i32 = {1}});
-  cases.push_back({.op = Op::place, .shapes = {{2, 3}, {2, 3}}, .attributes = number("size", 4), .given = {{1, rows}}, .i32 = {1}});
+  cases.push_back(
+      {.op = Op::place, .shapes = {{2, 3}, {2, 3}}, .attributes = number("size", 4), .given = {{1, rows}}, .i32 = {1}});
 }
 
 Attributes attend(double scale, std::int64_t causal) { return real("scale", scale).set("causal", causal); }
@@ -116,11 +125,22 @@ void add_composites(std::vector<OpCase>& cases) {
   cases.push_back({Op::linear, {{2, 3, 4}, {5, 4}}});
   cases.push_back({Op::linear, {{4}, {2, 4}}});
   const Numbers targets{1, 4, 0, 3, 9, 2};  // one outside
-  cases.push_back({.op = Op::cross_entropy, .shapes = {{2, 3, 5}, {2, 3}}, .low = -2, .high = 2, .given = {{1, targets}}, .i32 = {1}});
-  cases.push_back({.op = Op::cross_entropy, .shapes = {{5}, {}}, .low = -2, .high = 2, .given = {{1, {2}}}, .i32 = {1}});
+  cases.push_back({.op = Op::cross_entropy,
+                   .shapes = {{2, 3, 5}, {2, 3}},
+                   .low = -2,
+                   .high = 2,
+                   .given = {{1, targets}},
+                   .i32 = {1}});
+  cases.push_back(
+      {.op = Op::cross_entropy, .shapes = {{5}, {}}, .low = -2, .high = 2, .given = {{1, {2}}}, .i32 = {1}});
   for (const double cap : {0.0, 1.5}) {
-    cases.push_back({.op = Op::linear_cross_entropy, .shapes = {{2, 3, 4}, {5, 4}, {2, 3}}, .attributes = real("cap", cap),
-                     .low = -2, .high = 2, .given = {{2, targets}}, .i32 = {2}});
+    cases.push_back({.op = Op::linear_cross_entropy,
+                     .shapes = {{2, 3, 4}, {5, 4}, {2, 3}},
+                     .attributes = real("cap", cap),
+                     .low = -2,
+                     .high = 2,
+                     .given = {{2, targets}},
+                     .i32 = {2}});
   }
 }
 
@@ -132,7 +152,10 @@ void add_backward(std::vector<OpCase>& cases) {
   cases.push_back({.op = Op::attention_backward,
                    .shapes = {{1, 3, 2, 2}, {1, 3, 2, 2}, {1, 3, 2, 2}, {1, 3, 2, 2}, {1, 2, 3}, {1, 3, 2, 2}, {1, 3}},
                    .attributes = attend(0.7, 1), .given = {{6, {0, 0, 1}}}, .i32 = {6}});
-  cases.push_back({.op = Op::cross_entropy_backward, .shapes = {{2, 5}, {2}, {2}, {2}, {2}, {2}, {2}}, .given = {{1, {3, 0}}}, .i32 = {1}});
+  cases.push_back({.op = Op::cross_entropy_backward,
+                   .shapes = {{2, 5}, {2}, {2}, {2}, {2}, {2}, {2}},
+                   .given = {{1, {3, 0}}},
+                   .i32 = {1}});
   cases.push_back({.op = Op::linear_cross_entropy_backward, .shapes = {{2, 4}, {5, 4}, {2}, {2}, {2}, {2}, {2}, {2}},
                    .attributes = real("cap", 2), .given = {{2, {3, 0}}}, .i32 = {2}});
 }
@@ -150,7 +173,8 @@ bool OpCase::is_i32(std::size_t input) const { return std::ranges::find(i32, inp
 Value OpCase::build(Graph& graph) const {
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    inputs.push_back(graph.leaf(LeafKind::parameter, "in" + std::to_string(i), is_i32(i) ? DType::i32 : DType::f32, shapes[i]));
+    inputs.push_back(
+        graph.leaf(LeafKind::parameter, "in" + std::to_string(i), is_i32(i) ? DType::i32 : DType::f32, shapes[i]));
   }
   return graph.emit(op, inputs, attributes);
 }
@@ -159,9 +183,10 @@ Named OpCase::numbers(std::uint64_t seed) const {
   Named out;
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const auto chosen = given.find(i);
-    out["in" + std::to_string(i)] = chosen != given.end()
-                                        ? chosen->second
-                                        : random_numbers(static_cast<std::size_t>(shapes[i].elements()), seed + 31 * i, low, high);
+    out["in" + std::to_string(i)] =
+        chosen != given.end()
+            ? chosen->second
+            : random_numbers(static_cast<std::size_t>(shapes[i].elements()), seed + 31 * i, low, high);
   }
   return out;
 }
@@ -169,7 +194,8 @@ Named OpCase::numbers(std::uint64_t seed) const {
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> cases;
-    for (const auto add : {add_sources, add_elementwise, add_reductions, add_movement, add_dots, add_index, add_composites, add_backward}) {
+    for (const auto add : {add_sources, add_elementwise, add_reductions, add_movement, add_dots, add_index,
+                           add_composites, add_backward}) {
       add(cases);
     }
     return cases;

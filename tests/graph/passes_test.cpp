@@ -106,7 +106,9 @@ TEST(Passes, keep_the_values_of_random_graphs_and_their_gradients) {
     SCOPED_TRACE(seed);
     const RandomGraph made(seed);
     ASSERT_TRUE(made.graph.status().ok()) << made.graph.status().error().message();
-    const Named leaves{{"a", random_numbers(6, seed + 1)}, {"b", random_numbers(9, seed + 2)}, {"c", random_numbers(3, seed + 3)},
+    const Named leaves{{"a", random_numbers(6, seed + 1)},
+                       {"b", random_numbers(9, seed + 2)},
+                       {"c", random_numbers(3, seed + 3)},
                        {"s", random_numbers(6, seed + 4)}};
     const Graph simple = applied(simplify, made.graph);
     EXPECT_LT(simple.nodes().size(), made.graph.nodes().size());
@@ -254,7 +256,8 @@ struct Head {
   void finish(Value logits, bool flat = false) {
     const Value index = flat ? e.reshape(targets, {6}) : targets;
     const Value nll = graph.emit(Op::cross_entropy, {logits, index});
-    const Value loss = e.reduce(Op::reduce_sum, e.add(nll, e.mul(graph.output_of(nll, 1), graph.output_of(nll, 2))), {}, false);
+    const Value loss =
+        e.reduce(Op::reduce_sum, e.add(nll, e.mul(graph.output_of(nll, 1), graph.output_of(nll, 2))), {}, false);
     graph.output("nll", nll);
     graph.output("loss", loss);
   }
@@ -266,10 +269,12 @@ void expect_fused(Head& head, double cap) {
   EXPECT_EQ(count(fused, Op::cross_entropy) + count(fused, Op::linear) + count(fused, Op::tanh), 0U);
   const auto node = std::ranges::find(fused.nodes(), Op::linear_cross_entropy, &Node::op);
   EXPECT_NEAR(node->attributes.real("cap"), cap, 1e-12);
-  const Named leaves{{"x", random_numbers(24, 1, -2, 2)}, {"w", random_numbers(20, 2, -2, 2)}, {"targets", {0, 1, 4, 3, 2, 9}}};
+  const Named leaves{
+      {"x", random_numbers(24, 1, -2, 2)}, {"w", random_numbers(20, 2, -2, 2)}, {"targets", {0, 1, 4, 3, 2, 9}}};
   const auto with_gradients = [](Graph graph) {
     const Value loss = graph.outputs()[1].value;
-    const auto found = *gradients(graph, loss, std::vector<Value>{graph.find_leaf("x")->value, graph.find_leaf("w")->value});
+    const auto found =
+        *gradients(graph, loss, std::vector<Value>{graph.find_leaf("x")->value, graph.find_leaf("w")->value});
     graph.output("dx", found[0]);
     graph.output("dw", found[1]);
     return graph;
@@ -324,7 +329,8 @@ TEST(Fusion, leaves_other_heads_alone) {
   EXPECT_TRUE(left_alone([](Head& head) {  // another function
     head.finish(head.e.scale(head.e.op(Op::tanh, head.e.scale(head.u, 0.5)), 3));
   }));
-  EXPECT_TRUE(left_alone([](Head& head) { head.finish(head.e.scale(head.e.op(Op::sin, head.e.scale(head.u, 1.0 / 3)), 3)); }));
+  EXPECT_TRUE(
+      left_alone([](Head& head) { head.finish(head.e.scale(head.e.op(Op::sin, head.e.scale(head.u, 1.0 / 3)), 3)); }));
   EXPECT_TRUE(left_alone([](Head& head) { head.finish(head.e.mul(head.u, head.e.filled({5}, 2))); }));
 }
 

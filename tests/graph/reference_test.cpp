@@ -71,7 +71,9 @@ TEST(Reference, elementwise_values) {
       {use_of(Op::floor, {{3}}), {{1.75, -1.25, 2}}, {1, -2, 2}},
       {use_of(Op::round, {{5}}), {{0.5, 1.5, 2.5, -0.5, 1.25}}, {0, 2, 2, 0, 1}},
       {use_of(Op::sigmoid, {{3}}), {{0, 100, -1000}}, {0.5, 1, 0}},
-      {use_of(Op::cast, {{5}}, Attributes().set("dtype", std::int64_t{7})), {{1.75, -1.75, 1e30, -1e30, kNan}}, {1, -1, kMaxI32, kMinI32, 0}},
+      {use_of(Op::cast, {{5}}, Attributes().set("dtype", std::int64_t{7})),
+       {{1.75, -1.75, 1e30, -1e30, kNan}},
+       {1, -1, kMaxI32, kMinI32, 0}},
       {use_of(Op::cast, {{2}}, Attributes().set("dtype", std::int64_t{1}), {0}), {{3, -4}}, {3, -4}},
       {use_of(Op::round_bf16, {{4}}), {{1.00390625, 1.01171875, 3.1415927410125732, -0.0}}, {1, 1.015625, 3.140625, 0}},
       {use_of(Op::add, {{2, 1}, {2}}), {{1, 2}, {10, 20}}, {11, 21, 12, 22}},
@@ -90,7 +92,9 @@ TEST(Reference, elementwise_values) {
       {use_of(Op::bit_xor, {{1}, {1}}, {}, {0, 1}), {{-1}, {10}}, {-11}},
       {use_of(Op::shift_left, {{2}, {2}}, {}, {0, 1}), {{3, 1}, {4, 31}}, {48, kMinI32}},
       {use_of(Op::shift_right, {{2}, {2}}, {}, {0, 1}), {{-16, 17}, {2, 1}}, {-4, 8}},
-      {use_of(Op::int_div, {{5}, {5}}, {}, {0, 1}), {{7, -7, 7, 5, kMinI32}, {2, 2, -2, 0, -1}}, {3, -4, -4, 0, kMinI32}},
+      {use_of(Op::int_div, {{5}, {5}}, {}, {0, 1}),
+       {{7, -7, 7, 5, kMinI32}, {2, 2, -2, 0, -1}},
+       {3, -4, -4, 0, kMinI32}},
       {use_of(Op::int_mod, {{5}, {5}}, {}, {0, 1}), {{7, -7, 7, 5, kMinI32}, {2, 2, -2, 0, -1}}, {1, 1, -1, 0, 0}},
       {use_of(Op::where, {{2}, {2}, {}}), {{0, -3}, {1, 2}, {9}}, {9, 2}},
       {use_of(Op::stop_gradient, {{1}}), {{4}}, {4}},
@@ -111,20 +115,28 @@ TEST(Reference, reductions_movement_and_index_values) {
       {use_of(Op::reduce_max, {{3}}), {{1, kNan, 3}}, {kNan}},
       {use_of(Op::reduce_min, {{2, 3}}, ints({{"axes", {0}}}), {0}), {{1, 9, 3, -4, -5, 6}}, {-4, -5, 3}},
       {use_of(Op::cumsum, {{2, 3}}, Attributes().set("axis", std::int64_t{1})), {six}, {1, 3, 6, 4, 9, 15}},
-      {use_of(Op::cumsum, {{2, 3}}, Attributes().set("axis", std::int64_t{0}).set("reverse", std::int64_t{1})), {six}, {5, 7, 9, 4, 5, 6}},
+      {use_of(Op::cumsum, {{2, 3}}, Attributes().set("axis", std::int64_t{0}).set("reverse", std::int64_t{1})),
+       {six},
+       {5, 7, 9, 4, 5, 6}},
       {use_of(Op::reshape, {{2, 3}}, ints({{"shape", {3, 2}}})), {six}, six},
       {use_of(Op::transpose, {{2, 3}}, ints({{"axes", {1, 0}}})), {six}, {1, 4, 2, 5, 3, 6}},
       {use_of(Op::broadcast, {{2, 1}}, ints({{"shape", {2, 2}}})), {{1, 2}}, {1, 1, 2, 2}},
       {use_of(Op::slice, {{2, 3}}, ints({{"starts", {0, 1}}, {"sizes", {2, 2}}})), {six}, {2, 3, 5, 6}},
-      {use_of(Op::pad, {{1, 2}}, ints({{"low", {1, 0}}, {"high", {0, 1}}}).set("value", 9.0)), {{1, 2}}, {9, 9, 9, 1, 2, 9}},
-      {use_of(Op::concat, {{2, 1}, {2, 2}}, Attributes().set("axis", std::int64_t{1})), {{1, 2}, {3, 4, 5, 6}}, {1, 3, 4, 2, 5, 6}},
+      {use_of(Op::pad, {{1, 2}}, ints({{"low", {1, 0}}, {"high", {0, 1}}}).set("value", 9.0)),
+       {{1, 2}},
+       {9, 9, 9, 1, 2, 9}},
+      {use_of(Op::concat, {{2, 1}, {2, 2}}, Attributes().set("axis", std::int64_t{1})),
+       {{1, 2}, {3, 4, 5, 6}},
+       {1, 3, 4, 2, 5, 6}},
       {use_of(Op::reverse, {{2, 3}}, ints({{"axes", {1}}})), {six}, {3, 2, 1, 6, 5, 4}},
       {use_of(Op::dot, {{2, 3}, {3, 2}}, dot({}, {}, {1}, {0})), {six, six}, {22, 28, 49, 64}},
       {use_of(Op::dot, {{2, 3}, {2, 3}}, dot({0}, {0}, {1}, {1})), {six, six}, {14, 77}},
       {use_of(Op::gather, {{3, 2}, {4}}, {}, {1}), {six, {2, 0, -1, 3}}, {5, 6, 1, 2, 0, 0, 0, 0}},
       {use_of(Op::scatter_add, {{2, 2}, {3}, {3, 2}}, {}, {1}), {{1, 1, 1, 1}, {1, 5, 1}, six}, {1, 1, 7, 9}},
       {use_of(Op::pick, {{2, 3}, {2}}, {}, {1}), {six, {2, 3}}, {3, 0}},
-      {use_of(Op::place, {{2}, {2}}, Attributes().set("size", std::int64_t{3}), {1}), {{7, 8}, {1, -1}}, {0, 7, 0, 0, 0, 0}},
+      {use_of(Op::place, {{2}, {2}}, Attributes().set("size", std::int64_t{3}), {1}),
+       {{7, 8}, {1, -1}},
+       {0, 7, 0, 0, 0, 0}},
   });
 }
 
@@ -147,7 +159,8 @@ TEST(Reference, f32_and_f64_agree_on_every_case) {
     }
     const Named narrow = run(graph, numbers, Precision::f32);
     const Named wide = run(graph, numbers, Precision::f64);
-    for (const Output& output : graph.outputs()) expect_near(narrow.at(output.name), wide.at(output.name), 1e-5, each.title());
+    for (const Output& output : graph.outputs())
+      expect_near(narrow.at(output.name), wide.at(output.name), 1e-5, each.title());
   }
 }
 

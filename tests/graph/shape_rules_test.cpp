@@ -25,8 +25,16 @@ Attributes with(const char* key, double value) { return Attributes().set(key, va
 std::vector<BadCase> bad_cases() {
   std::vector<BadCase> cases{
       {Op::constant, {}, {}, Attributes().set("values", Numbers{1, 2}).set("shape", List{3}), "2 values for shape [3]"},
-      {Op::constant, {}, {}, Attributes().set("values", Numbers{0.5}).set("dtype", std::int64_t{7}), "no 32-bit whole number"},
-      {Op::constant, {}, {}, Attributes().set("values", Numbers{1}).set("dtype", std::int64_t{3}), "dtype 3 is unknown"},
+      {Op::constant,
+       {},
+       {},
+       Attributes().set("values", Numbers{0.5}).set("dtype", std::int64_t{7}),
+       "no 32-bit whole number"},
+      {Op::constant,
+       {},
+       {},
+       Attributes().set("values", Numbers{1}).set("dtype", std::int64_t{3}),
+       "dtype 3 is unknown"},
       {Op::iota, {}, {}, ints({{"shape", {2}}}).set("axis", std::int64_t{1}), "axis 1 is outside a value of 1 axes"},
       {Op::random_uniform, {}, {}, ints({{"shape", {2}}}).set("low", 2.0), "low 2 and high 1 are no interval"},
       {Op::random_normal, {}, {}, ints({{"shape", {2}}}).set("std", -1.0), "std is not negative"},
@@ -44,12 +52,22 @@ std::vector<BadCase> bad_cases() {
       {Op::slice, {{4}}, {}, ints({{"starts", {INT64_MAX}}, {"sizes", {INT64_MAX}}}), "do not fit axis 0"},
       {Op::pad, {{4}}, {}, ints({{"low", {-1}}, {"high", {0}}}), "counts are not negative"},
       {Op::pad, {{4}}, {0}, ints({{"low", {1}}, {"high", {0}}}).set("value", 0.5), "value 0.5 for i32"},
-      {Op::concat, {{2, 3}, {3, 3}}, {}, with("axis", std::int64_t{1}), "x[1] [3, 3] does not fit x[0] [2, 3] along axis 1"},
+      {Op::concat,
+       {{2, 3}, {3, 3}},
+       {},
+       with("axis", std::int64_t{1}),
+       "x[1] [3, 3] does not fit x[0] [2, 3] along axis 1"},
       {Op::reverse, {{4}}, {}, ints({{"axes", {1}}}), "axes names axis 1"},
-      {Op::dot, {{2, 3}, {4, 2}}, {}, ints({{"contract_a", {1}}, {"contract_b", {0}}}),
+      {Op::dot,
+       {{2, 3}, {4, 2}},
+       {},
+       ints({{"contract_a", {1}}, {"contract_b", {0}}}),
        "contracts axis 1 of a [2, 3] with axis 0 of b [4, 2], which have lengths 3 and 4"},
       {Op::dot, {{2, 3}, {2, 3}}, {}, ints({{"batch_a", {0}}, {"batch_b", {0, 1}}}), "1 axes of a but 2 of b"},
-      {Op::dot, {{2, 3}, {2, 3}}, {}, ints({{"batch_a", {0}}, {"batch_b", {0}}, {"contract_a", {0}}, {"contract_b", {0}}}),
+      {Op::dot,
+       {{2, 3}, {2, 3}},
+       {},
+       ints({{"batch_a", {0}}, {"batch_b", {0}}, {"contract_a", {0}}, {"contract_b", {0}}}),
        "both batch and contracted"},
       {Op::gather, {{3, 2}, {2}}, {}, {}, "index [2] is f32, but i32 is wanted"},
       {Op::gather, {{}, {2}}, {1}, {}, "table [] has no rows"},
@@ -61,19 +79,34 @@ std::vector<BadCase> bad_cases() {
       {Op::log_sum_exp, {{2}}, {0}, {}, "x [2] is i32, but f32 is wanted"},
       {Op::rms_norm, {{2}}, {}, with("eps", -1.0), "eps -1 is negative"},
       {Op::rope, {{1, 2, 1, 4}, {2, 3}, {2, 3}}, {}, {}, "2P at most D"},
-      {Op::attention, {{1, 2, 3, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}}, {}, with("scale", 1.0), "3 query heads, no multiple of the 2 key heads"},
-      {Op::attention, {{1, 2, 2, 4}, {1, 3, 2, 4}, {1, 3, 2, 4}, {1, 2}}, {3}, with("scale", 1.0), "must have the same T"},
+      {Op::attention,
+       {{1, 2, 3, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}},
+       {},
+       with("scale", 1.0),
+       "3 query heads, no multiple of the 2 key heads"},
+      {Op::attention,
+       {{1, 2, 2, 4}, {1, 3, 2, 4}, {1, 3, 2, 4}, {1, 2}},
+       {3},
+       with("scale", 1.0),
+       "must have the same T"},
       {Op::linear, {{2, 3}, {4, 2}}, {}, {}, "x [2, 3] ends in 3 but w [4, 2] takes 2"},
       {Op::cross_entropy, {{2, 3}, {3}}, {1}, {}, "targets [3] must be [2]"},
       {Op::linear_cross_entropy, {{2, 3}, {4, 3}, {2}}, {2}, with("cap", -1.0), "cap -1 is not a limit"},
       {Op::rms_norm_backward, {{2, 3}, {2}}, {}, {}, "x [2, 3] and dy [2] must have the same shape"},
-      {Op::attention_backward, {{1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 3}, {1, 2, 2, 4}}, {}, with("scale", 1.0),
+      {Op::attention_backward,
+       {{1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 2, 4}, {1, 2, 3}, {1, 2, 2, 4}},
+       {},
+       with("scale", 1.0),
        "lse [1, 2, 3] must be [1, 2, 2]"},
       {Op::cross_entropy_backward, {{2, 5}, {2}, {2}, {2}, {2}, {2}, {3}}, {1}, {}, "d_entropy [3] must be [2]"},
-      {Op::linear_cross_entropy_backward, {{2, 4}, {5, 4}, {2}, {2}, {2}, {2}, {2}, {2}}, {}, {}, "targets [2] is f32, but i32 is wanted"},
+      {Op::linear_cross_entropy_backward,
+       {{2, 4}, {5, 4}, {2}, {2}, {2}, {2}, {2}, {2}},
+       {},
+       {},
+       "targets [2] is f32, but i32 is wanted"},
   };
-  for (const Op op : {Op::exp, Op::log, Op::sin, Op::cos, Op::tanh, Op::sqrt, Op::rsqrt, Op::recip, Op::floor, Op::round, Op::sigmoid,
-                      Op::round_bf16}) {
+  for (const Op op : {Op::exp, Op::log, Op::sin, Op::cos, Op::tanh, Op::sqrt, Op::rsqrt, Op::recip, Op::floor,
+                      Op::round, Op::sigmoid, Op::round_bf16}) {
     cases.push_back({op, {{2}}, {0}, {}, "x [2] is i32, but f32 is wanted"});
   }
   for (const Op op : {Op::neg, Op::abs, Op::sign, Op::stop_gradient}) {
@@ -82,7 +115,8 @@ std::vector<BadCase> bad_cases() {
   for (const Op op : {Op::add, Op::sub, Op::mul, Op::div, Op::max, Op::min, Op::pow, Op::lt, Op::le, Op::eq}) {
     cases.push_back({op, {{2, 3}, {2, 4}}, {}, {}, "a [2, 3] and b [2, 4] do not broadcast"});
   }
-  for (const Op op : {Op::bit_and, Op::bit_or, Op::bit_xor, Op::shift_left, Op::shift_right, Op::int_div, Op::int_mod}) {
+  for (const Op op :
+       {Op::bit_and, Op::bit_or, Op::bit_xor, Op::shift_left, Op::shift_right, Op::int_div, Op::int_mod}) {
     cases.push_back({op, {{2}, {2}}, {0}, {}, "b [2] is f32, but i32 is wanted"});
   }
   for (const Op op : {Op::reduce_sum, Op::reduce_max, Op::reduce_min}) {
@@ -135,7 +169,12 @@ struct Expected {
 TEST(ShapeRules, give_these_shapes) {
   const Attributes heads = with("scale", 1.0);
   const std::vector<Expected> table{
-      {Op::iota, {}, {}, ints({{"shape", {2, 3}}}).set("axis", std::int64_t{0}).set("dtype", std::int64_t{7}), {{2, 3}}, DType::i32},
+      {Op::iota,
+       {},
+       {},
+       ints({{"shape", {2, 3}}}).set("axis", std::int64_t{0}).set("dtype", std::int64_t{7}),
+       {{2, 3}},
+       DType::i32},
       {Op::add, {{2, 1, 3}, {4, 1}}, {}, {}, {{2, 4, 3}}},
       {Op::add, {{3}, {2, 1}}, {0, 1}, {}, {{2, 3}}, DType::i32},
       {Op::lt, {{3}, {}}, {0, 1}, {}, {{3}}, DType::f32},
@@ -146,7 +185,10 @@ TEST(ShapeRules, give_these_shapes) {
       {Op::transpose, {{2, 3, 4}}, {}, ints({{"axes", {2, 0, 1}}}), {{4, 2, 3}}},
       {Op::pad, {{2, 3}}, {}, ints({{"low", {1, 0}}, {"high", {0, 4}}}), {{3, 7}}},
       {Op::concat, {{2, 1}, {2, 5}}, {}, with("axis", std::int64_t{-1}), {{2, 6}}},
-      {Op::dot, {{5, 2, 3}, {3, 5, 7, 6}}, {}, ints({{"batch_a", {0}}, {"batch_b", {1}}, {"contract_a", {2}}, {"contract_b", {0}}}),
+      {Op::dot,
+       {{5, 2, 3}, {3, 5, 7, 6}},
+       {},
+       ints({{"batch_a", {0}}, {"batch_b", {1}}, {"contract_a", {2}}, {"contract_b", {0}}}),
        {{5, 2, 7, 6}}},
       {Op::gather, {{9, 4, 5}, {2, 3}}, {1}, {}, {{2, 3, 4, 5}}},
       {Op::scatter_add, {{9, 4}, {2}, {2, 4}}, {1}, {}, {{9, 4}}},
