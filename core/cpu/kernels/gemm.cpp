@@ -120,9 +120,10 @@ void run_packed(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
   const std::int64_t parts = grid.rows * grid.columns;
   pool.run(g.batch * parts, [&](std::int64_t task, int thread) {
     const std::int64_t batch = task / parts;
-    multiply_rectangle(item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n, {0, g.k, depth_block(g.k)},
-                       part_of(g.m, g.n, grid.rows, grid.columns, task % parts), g.c + batch * g.c_batch_stride, g.ldc,
-                       g.accumulate, space + thread * space_stride, g.epilogue, batch);
+    const Rectangle part = part_of(g.m, g.n, grid.rows, grid.columns, task % parts);
+    multiply_rectangle(item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n, {0, g.k, depth_block(g.k)}, part,
+                       g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc, g.accumulate,
+                       space + thread * space_stride, g.epilogue, batch);
   });
 }
 
@@ -134,8 +135,10 @@ void run_shared(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
       const DepthRange depth{k, std::min(g.k, k + step), depth_block(g.k)};
       pack_in_parallel(item(g.b, batch), g.n, depth, pool, packed);
       pool.run(grid.rows * grid.columns, [&](std::int64_t task, int thread) {
-        multiply_rectangle(item(g.a, batch), packed, g.n, depth, part_of(g.m, g.n, grid.rows, grid.columns, task),
-                           g.c + batch * g.c_batch_stride, g.ldc, g.accumulate || k > 0, space + thread * space_stride,
+        const Rectangle part = part_of(g.m, g.n, grid.rows, grid.columns, task);
+        multiply_rectangle(item(g.a, batch), packed, g.n, depth, part,
+                           g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc,
+                           g.accumulate || k > 0, space + thread * space_stride,
                            depth.end == g.k ? g.epilogue : Epilogue{}, batch);
       });
     }

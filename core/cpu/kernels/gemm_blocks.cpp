@@ -71,7 +71,7 @@ void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n,
     const std::int64_t columns = std::min(kBlockColumns, last_column - j);
     for (std::int64_t i = part.row; i < last_row; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last_row - i);
-      float* block = c + i * ldc + j;
+      float* block = c + (i - part.row) * ldc + (j - part.column);
       for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;

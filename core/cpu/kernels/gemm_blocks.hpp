@@ -43,9 +43,9 @@ struct DepthRange {
   std::int64_t block = 1;
 };
 
-// C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a and c point at element (0, 0)
-// of the whole matrices, packed_b at the block depth.begin, n is the width of the whole B. a_space:
-// packed_a_floats(...) floats. The epilogue, if any, is applied to the finished blocks of C.
+// C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a points at element (0, 0) of
+// the whole matrix, c at the first element of the rectangle, packed_b at the block depth.begin; n is the width of the
+// whole B. a_space: packed_a_floats(...) floats. The epilogue, if any, is applied to the finished blocks of C.
 void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n, const DepthRange& depth,
                         const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
                         const Epilogue& epilogue = {}, std::int64_t batch = 0);

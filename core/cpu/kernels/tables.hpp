@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/cpu/kernels/attention.hpp"
+#include "core/cpu/kernels/vector_math.hpp"
 
 namespace caddie::cpu {
 
@@ -45,9 +46,62 @@ struct AttentionTable {
   void (*backward)(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* space);
 };
 
+// Running log-sum-exp of one row that is seen piece by piece.
+struct RowLoss {
+  float maximum;
+  float sum;           // of exp(z - maximum)
+  float weighted_sum;  // of exp(z - maximum) * (z - maximum)
+};
+
+// What one row needs for the slopes of its logits.
+struct RowSlope {
+  float lse;
+  float entropy;
+  float slope;          // d_nll + d_lse: factor of p
+  float entropy_slope;  // d_entropy
+};
+
+struct LossTable {
+  // z = cap * tanh(z / cap) in place.
+  void (*cap)(float* z, std::int64_t count, float cap);
+  void (*accumulate)(const float* z, std::int64_t count, bool with_entropy, RowLoss& state);
+  // d[i] = the gradient of logit z[i], without the target's term; times 1 - (z / cap)^2 if cap > 0. d may be z.
+  void (*slopes)(const float* z, std::int64_t count, const RowSlope& row, float cap, float* d);
+  // log(sum), for the end of accumulate.
+  float (*log)(float x);
+};
+
+// One row each; the names are those of rowwise.hpp.
+struct RowTable {
+  float (*sum)(const float* x, std::int64_t count);
+  float (*sum_of_squares)(const float* x, std::int64_t count);
+  float (*maximum)(const float* x, std::int64_t count);  // -infinity if empty; NaNs may be lost
+  // y = x * factor * weight (weight may be null).
+  void (*scale)(const float* x, const float* weight, float factor, std::int64_t count, float* y);
+  // sum of a * b * weight (weight may be null).
+  float (*dot)(const float* a, const float* b, const float* weight, std::int64_t count);
+  // out = p * a * weight + q * b (weight may be null).
+  void (*combine)(const float* a, const float* weight, float p, const float* b, float q, std::int64_t count, float* out);
+  // out += a * b * factor.
+  void (*add_product)(const float* a, const float* b, float factor, std::int64_t count, float* out);
+  void (*add)(const float* x, std::int64_t count, float* out);
+  // y = exp(x - shift) (y may be null); returns the sum.
+  float (*exp_sum)(const float* x, float shift, std::int64_t count, float* y);
+  // out = y * (dy - mean_slope).
+  void (*softmax_slopes)(const float* y, const float* dy, float mean_slope, std::int64_t count, float* out);
+};
+
+struct MathTable {
+  using Map = void (*)(const float* x, float* y, std::int64_t count);
+  Map functions[kFunctions];  // indexed by Function
+};
+
 struct KernelTable {
   const GemmTable* gemm;
   const AttentionTable* attention;
+  const LossTable* loss;
+  const RowTable* rows;
+  const MathTable* math;
 };
 
 namespace portable { extern const KernelTable table; }

@@ -174,11 +174,10 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
                       probabilities + p * kPanel, kBlock);
         panel_product(space.values + key * s.dim, shown, s.dim, space.dy_t + p * kPanel * s.dim, slopes + p * kPanel,
                       kBlock);
-        if (seen[p] == Mask::Tile::partly) {
-          slopes_of_panel<true>(masks[p], block, s.scale, p, key, shown, probabilities, slopes);
-        } else {
-          slopes_of_panel<false>(masks[p], block, s.scale, p, key, shown, probabilities, slopes);
-        }
+        const std::int64_t clear = seen[p] == Mask::Tile::partly ? masks[p].clear_keys(key, shown) : shown;
+        slopes_of_panel<false>(masks[p], block, s.scale, p, key, clear, probabilities, slopes);
+        slopes_of_panel<true>(masks[p], block, s.scale, p, key + clear, shown - clear, probabilities + clear * kBlock,
+                              slopes + clear * kBlock);
         add_query_slopes(space, s, p, key, shown);
       }
       clear_panel(p, keys - shown, probabilities + shown * kBlock);

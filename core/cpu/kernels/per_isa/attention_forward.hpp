@@ -105,7 +105,10 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace& spac
     const Mask::Tile seen = mask.classify(key, keys);
     if (seen == Mask::Tile::hidden) continue;
     panel_product(space.keys + key * s.dim, keys, s.dim, space.query, space.scores, kPanel);
-    if (seen == Mask::Tile::partly) hide(mask, key, keys, space.scores);
+    if (seen == Mask::Tile::partly) {
+      const std::int64_t clear = mask.clear_keys(key, keys);
+      hide(mask, key + clear, keys - clear, space.scores + clear * kPanel);
+    }
     alignas(64) float rescale[kPanel];
     exponentiate(space.scores, keys, state, rescale);
     add_values(space, s, key, keys, rescale);

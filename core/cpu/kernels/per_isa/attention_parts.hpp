@@ -126,6 +126,11 @@ class Mask {
     return whole ? Tile::visible : Tile::partly;
   }
 
+  // How many of the first keys of a partly visible tile every query sees.
+  std::int64_t clear_keys(std::int64_t key, std::int64_t count) const {
+    return key_ids_ != nullptr ? 0 : most(0, least(count, first_ + 1 - key));
+  }
+
   // Lanes of vector v of the panel that see `key`.
   CADDIE_INLINE I lanes(std::int64_t key, std::int64_t v) const {
     I seen = splat_int(-1);

@@ -98,8 +98,9 @@ CADDIE_INLINE F hyperbolic_tangent(F x) {
   const F small = fma(polynomial(z, -3.33332819422E-1F, 1.33314422036E-1F, -5.37397155531E-2F, 2.06390887954E-2F,
                                  -5.70498872745E-3F) * z, x, x);
   const F large = splat(1.0F) - splat(2.0F) / (exponential(a + a) + splat(1.0F));
-  const F signed_large = as_float(as_int(large) | (as_int(x) & splat_int(static_cast<std::int32_t>(0x80000000U))));
-  return select(a < splat(0.625F), small, select(x != x, x, signed_large));
+  const I sign = as_int(x) & splat_int(static_cast<std::int32_t>(0x80000000U));
+  const F value = as_float(as_int(select(a < splat(0.625F), small, large)) | sign);
+  return select(x != x, x, value);
 }
 
 CADDIE_INLINE F logistic(F x) { return splat(1.0F) / (splat(1.0F) + exponential(F{} - x)); }

@@ -4,7 +4,10 @@ namespace caddie::cpu::CADDIE_ISA {
 
 extern const GemmTable gemm_table;
 extern const AttentionTable attention_table;
+extern const LossTable loss_table;
+extern const RowTable row_table;
+extern const MathTable math_table;
 
-const KernelTable table{&gemm_table, &attention_table};
+const KernelTable table{&gemm_table, &attention_table, &loss_table, &row_table, &math_table};
 
 }  // namespace caddie::cpu::CADDIE_ISA

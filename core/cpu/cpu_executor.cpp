@@ -1,0 +1,61 @@
+#include "core/cpu/cpu_executor.hpp"
+
+#include <cstring>
+
+#include "core/cpu/host_memory.hpp"
+#include "core/cpu/program.hpp"
+
+namespace caddie::cpu {
+namespace {
+
+class CpuExecutor final : public graph::Executor {
+ public:
+  explicit CpuExecutor(const graph::ExecutorOptions& options)
+      : options_(options), pool_(std::make_shared<ThreadPool>(options.threads >= 1 ? options.threads : ThreadPool::available_threads())) {}
+
+  [[nodiscard]] std::string name() const override { return "cpu"; }
+  [[nodiscard]] std::size_t element_bytes(graph::DType) const override { return sizeof(float); }
+
+  Result<graph::BufferPtr> allocate(std::size_t bytes) override {
+    auto memory = HostMemory::allocate(bytes, "a buffer");
+    if (!memory) return memory.error();
+    return graph::BufferPtr(std::make_shared<HostBuffer>(std::move(*memory)));
+  }
+
+  Result<void> upload(const graph::BufferView& to, std::span<const std::byte> from) override {
+    const auto target = bytes_of_view(to, from.size(), 1, "upload");
+    if (!target) return target.error();
+    if (!from.empty()) std::memcpy(*target, from.data(), from.size());
+    return {};
+  }
+
+  Result<void> download(std::span<std::byte> to, const graph::BufferView& from) override {
+    const auto source = bytes_of_view(from, to.size(), 1, "download");
+    if (!source) return source.error();
+    if (!to.empty()) std::memcpy(to.data(), *source, to.size());
+    return {};
+  }
+
+  Result<void> synchronize() override { return {}; }
+
+  Result<std::unique_ptr<graph::Program>> compile(const graph::Graph& graph) override {
+    if (options_.precision != graph::Precision::f32) {
+      return Error{Code::unsupported, "", "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
+    }
+    auto program = CpuProgram::compile(graph, pool_, options_.profile);
+    if (!program) return program.error();
+    return std::unique_ptr<graph::Program>(std::move(*program));
+  }
+
+ private:
+  graph::ExecutorOptions options_;
+  std::shared_ptr<ThreadPool> pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<graph::Executor> make_cpu_executor(const graph::ExecutorOptions& options) {
+  return std::make_unique<CpuExecutor>(options);
+}
+
+}  // namespace caddie::cpu

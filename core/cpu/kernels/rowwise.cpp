@@ -1,0 +1,125 @@
+#include "core/cpu/kernels/rowwise.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/cpu/kernels/tables.hpp"
+
+namespace caddie::cpu {
+namespace {
+
+// Rows whose contributions to a sum over rows are added one after the other; the chunks' sums are then added in order.
+constexpr std::int64_t kRowChunk = 128;
+
+std::int64_t chunks_of(std::int64_t rows) { return (rows + kRowChunk - 1) / kRowChunk; }
+
+// Rows of one task where rows are independent.
+constexpr std::int64_t kRowsPerTask = 8;
+
+template <typename Body>
+void for_rows(std::int64_t rows, ThreadPool& pool, Body body) {
+  pool.run((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+    const std::int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
+    for (std::int64_t row = task * kRowsPerTask; row < end; ++row) body(row);
+  });
+}
+
+// out[columns] = sum over chunks of partial[chunk][columns].
+void add_chunks(std::int64_t chunks, std::int64_t columns, const float* partial, float* out) {
+  std::fill_n(out, columns, 0.0F);
+  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) kernels().rows->add(partial + chunk * columns, columns, out);
+}
+
+float shifted_sum(const float* x, std::int64_t columns, float* y, float& shift) {
+  const float high = kernels().rows->maximum(x, columns);
+  shift = high;
+  return kernels().rows->exp_sum(x, high, columns, y);
+}
+
+}  // namespace
+
+void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, RowsOut y,
+                      float* rstd, ThreadPool& pool) {
+  const RowTable& table = *kernels().rows;
+  for_rows(rows, pool, [&](std::int64_t row) {
+    const float* from = x.data + row * x.ld;
+    const float factor = 1.0F / std::sqrt(table.sum_of_squares(from, columns) / static_cast<float>(columns) + epsilon);
+    table.scale(from, weight, factor, columns, y.data + row * y.ld);
+    if (rstd != nullptr) rstd[row] = factor;
+  });
+}
+
+std::size_t rms_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns) {
+  return static_cast<std::size_t>(chunks_of(rows) * columns) * sizeof(float);
+}
+
+void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* rstd, Rows dy,
+                       RowsOut dx, float* d_weight, ThreadPool& pool, void* workspace) {
+  const RowTable& table = *kernels().rows;
+  float* partial = static_cast<float*>(workspace);
+  pool.run(chunks_of(rows), [&](std::int64_t chunk) {
+    float* sums = d_weight != nullptr ? partial + chunk * columns : nullptr;
+    if (sums != nullptr) std::fill_n(sums, columns, 0.0F);
+    const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
+    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
+      const float* from = x.data + row * x.ld;
+      const float* slope = dy.data + row * dy.ld;
+      const float r = rstd[row];
+      if (sums != nullptr) table.add_product(slope, from, r, columns, sums);
+      const float mean = table.dot(slope, from, weight, columns) / static_cast<float>(columns);
+      table.combine(slope, weight, r, from, -r * r * r * mean, columns, dx.data + row * dx.ld);
+    }
+  });
+  if (d_weight != nullptr) add_chunks(chunks_of(rows), columns, partial, d_weight);
+}
+
+void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool) {
+  for_rows(rows, pool, [&](std::int64_t row) {
+    float* to = y.data + row * y.ld;
+    float shift = 0.0F;
+    const float sum = shifted_sum(x.data + row * x.ld, columns, to, shift);
+    kernels().rows->scale(to, nullptr, 1.0F / sum, columns, to);
+  });
+}
+
+void softmax_backward(std::int64_t rows, std::int64_t columns, Rows y, Rows dy, RowsOut dx, ThreadPool& pool) {
+  const RowTable& table = *kernels().rows;
+  for_rows(rows, pool, [&](std::int64_t row) {
+    const float* p = y.data + row * y.ld;
+    const float* slope = dy.data + row * dy.ld;
+    table.softmax_slopes(p, slope, table.dot(p, slope, nullptr, columns), columns, dx.data + row * dx.ld);
+  });
+}
+
+void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool) {
+  for_rows(rows, pool, [&](std::int64_t row) {
+    const float* from = x.data + row * x.ld;
+    const float high = kernels().rows->maximum(from, columns);
+    // An infinite maximum is the result itself, unless the row holds a NaN, which the sum still shows.
+    const float shift = std::isinf(high) ? 0.0F : high;
+    const float sum = kernels().rows->exp_sum(from, shift, columns, nullptr);
+    out[row] = shift + kernels().loss->log(sum);
+  });
+}
+
+void sum_rows(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool) {
+  for_rows(rows, pool, [&](std::int64_t row) { out[row] = kernels().rows->sum(x.data + row * x.ld, columns); });
+}
+
+std::size_t sum_columns_workspace_bytes(std::int64_t rows, std::int64_t columns) {
+  return static_cast<std::size_t>(chunks_of(rows) * columns) * sizeof(float);
+}
+
+void sum_columns(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool, void* workspace) {
+  float* partial = static_cast<float*>(workspace);
+  pool.run(chunks_of(rows), [&](std::int64_t chunk) {
+    float* sums = partial + chunk * columns;
+    std::fill_n(sums, columns, 0.0F);
+    const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
+    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) kernels().rows->add(x.data + row * x.ld, columns, sums);
+  });
+  add_chunks(chunks_of(rows), columns, partial, out);
+}
+
+}  // namespace caddie::cpu

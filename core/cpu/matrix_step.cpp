@@ -1,0 +1,218 @@
+// dot and linear as matrix products. Operands are read where they stand: their batch, free and contracted axes are
+// joined to one axis each where strides allow it; transpositions become a flag.
+#include <optional>
+#include <vector>
+
+#include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/node_kernels.hpp"
+
+namespace caddie::cpu {
+
+using graph::Graph;
+using graph::Node;
+using graph::Op;
+using graph::View;
+
+namespace {
+
+using AxisList = std::vector<std::int64_t>;
+
+// Products of few operations are dealt whole to threads.
+constexpr double kSmallProduct = 4e6;
+
+struct Contraction {
+  AxisList batch[2], free[2], contract[2];
+};
+
+bool contains(const AxisList& list, std::int64_t axis) {
+  for (const std::int64_t other : list) {
+    if (other == axis) return true;
+  }
+  return false;
+}
+
+Contraction contraction_of(const Graph& graph, const Node& node) {
+  Contraction c;
+  const auto list = [&](const char* key) {
+    const auto axes = node.attributes.integers(key);
+    return AxisList(axes.begin(), axes.end());
+  };
+  if (node.op == Op::linear) {
+    c.contract[0] = {graph.shape(node.inputs[0]).rank() - 1};
+    c.contract[1] = {1};
+  } else {
+    c.batch[0] = list("batch_a");
+    c.batch[1] = list("batch_b");
+    c.contract[0] = list("contract_a");
+    c.contract[1] = list("contract_b");
+  }
+  for (const std::size_t side : {0U, 1U}) {
+    for (std::int64_t axis = 0; axis < graph.shape(node.inputs[side]).rank(); ++axis) {
+      if (!contains(c.batch[side], axis) && !contains(c.contract[side], axis)) c.free[side].push_back(axis);
+    }
+  }
+  return c;
+}
+
+struct Line {  // one axis of a matrix
+  std::int64_t length = 1;
+  std::int64_t stride = 0;
+};
+
+// Several axes as one, the last running fastest; nullopt when they do not continue each other.
+std::optional<Line> joined(const View& view, const AxisList& axes) {
+  Line line;
+  for (std::size_t i = axes.size(); i-- > 0;) {
+    const std::int64_t length = view.shape[static_cast<int>(axes[i])];
+    const std::int64_t stride = view.strides[static_cast<std::size_t>(axes[i])];
+    if (length == 1) continue;
+    if (line.length == 1) {
+      line = {length, stride};
+    } else if (stride == line.stride * line.length) {
+      line.length *= length;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return line;
+}
+
+// The matrix [rows, columns] as the kernel reads it.
+std::optional<Operand> operand_of(const Line& rows, const Line& columns) {
+  const auto fits = [](const Line& side_by_side, const Line& apart) {
+    return (side_by_side.stride == 1 || side_by_side.length == 1) && (apart.stride >= 0);
+  };
+  if (fits(columns, rows)) return Operand{nullptr, rows.length == 1 ? columns.length : rows.stride, false, 0};
+  if (fits(rows, columns)) return Operand{nullptr, columns.length == 1 ? rows.length : columns.stride, true, 0};
+  return std::nullopt;
+}
+
+struct Side {
+  Line free, contract;
+};
+
+std::optional<Side> side_of(const View& view, const Contraction& c, std::size_t side) {
+  if (view.bounded) return std::nullopt;
+  for (const std::int64_t axis : c.batch[side]) {
+    if (view.strides[static_cast<std::size_t>(axis)] < 0) return std::nullopt;
+  }
+  const auto free = joined(view, c.free[side]);
+  const auto contract = joined(view, c.contract[side]);
+  if (!free || !contract) return std::nullopt;
+  if (!operand_of(*free, *contract)) return std::nullopt;
+  return Side{*free, *contract};
+}
+
+bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {
+  return side_of(view, contraction_of(graph, node), input).has_value();
+}
+
+class MatrixStep final : public CpuStep {
+ public:
+  MatrixStep(const CompileInput& input, const graph::Step& step) : a_(step.inputs[0]), b_(step.inputs[1]), threads_(input.threads) {
+    const Node& node = input.graph.nodes()[step.node];
+    value_ = node.first_output;
+    const Contraction c = contraction_of(input.graph, node);
+    const Side left = *side_of(a_, c, 0);
+    const Side right = *side_of(b_, c, 1);
+    product_.m = left.free.length;
+    product_.n = right.free.length;
+    product_.k = left.contract.length;
+    product_.a = *operand_of(left.free, left.contract);
+    product_.b = *operand_of(right.contract, right.free);
+    product_.ldc = product_.n;
+    product_.c_batch_stride = product_.m * product_.n;
+    set_batches(c);
+    bytes_ = bytes_of_all(input.graph, node);
+    workspace_ = round_to_line(gemm_workspace_bytes(product_, threads_));
+    dealt_ = starts_.size() > 1 && flops_of_one() < kSmallProduct;
+  }
+
+  void run(const RunContext& context) const override {
+    const auto one = [&](std::int64_t index, std::byte* workspace) {
+      Gemm product = product_;
+      const Start& start = starts_[static_cast<std::size_t>(index)];
+      product.a.data = context.read(a_) + start.a;
+      product.b.data = context.read(b_) + start.b;
+      product.c = context.write(value_) + start.c;
+      gemm(product, context.pool, workspace);
+    };
+    const auto count = static_cast<std::int64_t>(starts_.size());
+    if (dealt_) {
+      context.pool.run(count, [&](std::int64_t index, int thread) {
+        one(index, context.scratch + static_cast<std::size_t>(thread) * workspace_);
+      });
+    } else {
+      for (std::int64_t index = 0; index < count; ++index) one(index, context.scratch);
+    }
+  }
+
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return dealt_ ? workspace_ * static_cast<std::size_t>(threads_) : workspace_;
+  }
+  [[nodiscard]] StepCost cost() const override { return {"gemm", flops_of_one() * static_cast<double>(starts_.size()), bytes_}; }
+
+ private:
+  struct Start {  // offsets of one call of the kernel
+    std::int64_t a = 0, b = 0, c = 0;
+  };
+
+  [[nodiscard]] double flops_of_one() const {
+    return 2.0 * static_cast<double>(product_.m) * static_cast<double>(product_.n) * static_cast<double>(product_.k) *
+           static_cast<double>(product_.batch);
+  }
+
+  // As many of the last batch axes as continue each other in both operands go to the kernel, the others are walked here.
+  void set_batches(const Contraction& c) {
+    std::size_t walked = c.batch[0].size();
+    AxisList inner_a, inner_b;
+    while (walked > 0) {
+      AxisList more_a = inner_a;
+      AxisList more_b = inner_b;
+      more_a.insert(more_a.begin(), c.batch[0][walked - 1]);
+      more_b.insert(more_b.begin(), c.batch[1][walked - 1]);
+      if (!joined(a_, more_a) || !joined(b_, more_b)) break;
+      inner_a = std::move(more_a);
+      inner_b = std::move(more_b);
+      --walked;
+    }
+    std::int64_t batch = 1;
+    for (const std::int64_t axis : inner_a) batch *= a_.shape[static_cast<int>(axis)];
+    product_.batch = batch;
+    product_.a.batch_stride = joined(a_, inner_a)->stride;
+    product_.b.batch_stride = joined(b_, inner_b)->stride;
+    starts_.assign(1, Start{});
+    for (std::size_t i = 0; i < walked; ++i) {
+      const auto axis_a = static_cast<std::size_t>(c.batch[0][i]);
+      const auto axis_b = static_cast<std::size_t>(c.batch[1][i]);
+      std::vector<Start> more;
+      for (const Start& start : starts_) {
+        for (std::int64_t index = 0; index < a_.shape[static_cast<int>(axis_a)]; ++index) {
+          more.push_back({start.a + index * a_.strides[axis_a], start.b + index * b_.strides[axis_b], 0});
+        }
+      }
+      starts_ = std::move(more);
+    }
+    for (std::size_t i = 0; i < starts_.size(); ++i) starts_[i].c = static_cast<std::int64_t>(i) * batch * product_.c_batch_stride;
+  }
+
+  View a_, b_;
+  graph::Value value_ = 0;
+  int threads_;
+  Gemm product_{};
+  std::vector<Start> starts_;
+  std::size_t workspace_ = 0;
+  bool dealt_ = false;
+  double bytes_ = 0;
+};
+
+}  // namespace
+
+const NodeKernel* matrix_kernel(Op op) {
+  static const NodeKernel kernel{nullptr, reads_view, -1, [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
+                                   return std::make_unique<MatrixStep>(input, step);
+                                 }};
+  return op == Op::dot || op == Op::linear ? &kernel : nullptr;
+}
+
+}  // namespace caddie::cpu

@@ -1,0 +1,34 @@
+// Which operations have a kernel of their own, outside fused groups, and what each can read. Constant data; any thread.
+#pragma once
+
+#include <cstddef>
+
+#include "core/cpu/step.hpp"
+
+namespace caddie::cpu {
+
+struct NodeKernel {
+  // False: this composite is taken apart instead. Null: always true.
+  bool (*fits)(const graph::Graph&, const graph::Node&) = nullptr;
+  // Whether an input can be read through a view. Null: dense ones only.
+  bool (*reads_view)(const graph::Graph&, const graph::Node&, std::size_t input, const graph::View&) = nullptr;
+  // The input that the first output may be written over, -1 for none.
+  int in_place_input = -1;
+  CpuStepPtr (*make)(const CompileInput&, const graph::Step&) = nullptr;
+};
+
+// nullptr for an operation without one.
+const NodeKernel* node_kernel(graph::Op op);
+
+// One family each.
+const NodeKernel* matrix_kernel(graph::Op op);
+const NodeKernel* attention_kernel(graph::Op op);
+const NodeKernel* index_kernel(graph::Op op);
+const NodeKernel* sequence_kernel(graph::Op op);
+const NodeKernel* row_kernel(graph::Op op);
+
+// The value's bytes read or written once, for costs.
+double bytes_of(const graph::Graph& graph, graph::Value value);
+double bytes_of_all(const graph::Graph& graph, const graph::Node& node);
+
+}  // namespace caddie::cpu

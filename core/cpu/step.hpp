@@ -1,0 +1,65 @@
+// One step of a compiled program, and what it is run with.
+//
+// A step is made once; run() changes nothing in it, allocates nothing and may use the pool. Memory is found by value:
+// the program decides where each value stands.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/cpu/thread_pool.hpp"
+#include "core/graph/executor.hpp"
+#include "core/graph/fusion.hpp"
+#include "core/graph/storage.hpp"
+
+namespace caddie::cpu {
+
+struct RunContext {
+  ThreadPool& pool;
+  void* const* memory = nullptr;            // by value
+  std::byte* scratch = nullptr;             // this step's own, 64-byte aligned
+  std::byte* const* thread_space = nullptr; // by thread of the pool, 64-byte aligned
+  graph::RunKey key;
+
+  [[nodiscard]] const float* read(graph::Value value) const { return static_cast<const float*>(memory[value]); }
+  [[nodiscard]] const std::int32_t* read_i32(graph::Value value) const { return static_cast<const std::int32_t*>(memory[value]); }
+  [[nodiscard]] float* write(graph::Value value) const { return static_cast<float*>(memory[value]); }
+  // A dense view.
+  [[nodiscard]] const float* read(const graph::View& view) const { return read(view.base) + view.offset; }
+  [[nodiscard]] const std::int32_t* read_i32(const graph::View& view) const { return read_i32(view.base) + view.offset; }
+};
+
+// What a step costs, for profiles.
+struct StepCost {
+  const char* group = "elementwise";
+  double flops = 0;
+  double bytes = 0;
+};
+
+class CpuStep {
+ public:
+  virtual ~CpuStep() = default;
+  virtual void run(const RunContext& context) const = 0;
+  [[nodiscard]] virtual StepCost cost() const = 0;
+  [[nodiscard]] virtual std::size_t scratch_bytes() const { return 0; }
+  [[nodiscard]] virtual std::size_t thread_bytes() const { return 0; }
+};
+
+using CpuStepPtr = std::unique_ptr<CpuStep>;
+
+// What steps are made from. The graph and the partition outlive only the making.
+struct CompileInput {
+  const graph::Graph& graph;
+  const graph::Partition& partition;
+  const graph::StoragePlan& storage;
+  int threads = 1;
+
+  // Both values stand in the same memory.
+  [[nodiscard]] bool share_memory(graph::Value a, graph::Value b) const;
+};
+
+constexpr std::size_t round_to_line(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace caddie::cpu

@@ -1,0 +1,157 @@
+#include "core/cpu/strided_reader.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/cpu/strips/strips.hpp"
+
+namespace caddie::cpu {
+namespace {
+
+constexpr std::int64_t kTile = 32;
+
+}  // namespace
+
+StridedReader::StridedReader(const graph::View& view, graph::DType type)
+    : base_(view.base), offset_(view.offset), dense_(view.is_dense()), splat_(view.is_splat()), bounded_(view.bounded) {
+  fill_ = type == graph::DType::f32 ? static_cast<float>(view.fill) : std::bit_cast<float>(static_cast<std::int32_t>(view.fill));
+  for (const graph::ViewAxis& axis : joined_axes(view)) axes_[axis_count_++] = axis;
+}
+
+StridedReader::Position StridedReader::position(std::int64_t run) const {
+  Position at;
+  at.offset = offset_;
+  for (std::size_t axis = axis_count_ - 1; axis-- > 0;) {
+    at.index[axis] = run % axes_[axis].length;
+    run /= axes_[axis].length;
+    at.offset += at.index[axis] * axes_[axis].stride;
+    if (is_outside(axis, at.index[axis])) ++at.outside;
+  }
+  return at;
+}
+
+void StridedReader::advance(Position& at) const {
+  for (std::size_t axis = axis_count_ - 1; axis-- > 0;) {
+    at.outside -= is_outside(axis, at.index[axis]) ? 1 : 0;
+    at.offset += axes_[axis].stride;
+    if (++at.index[axis] == axes_[axis].length) {
+      at.offset -= axes_[axis].stride * axes_[axis].length;
+      at.index[axis] = 0;
+    }
+    at.outside += is_outside(axis, at.index[axis]) ? 1 : 0;
+    if (at.index[axis] != 0) return;
+  }
+}
+
+void StridedReader::copy_run(const float* base, const Position& at, std::int64_t from, std::int64_t n, float* out) const {
+  if (at.outside > 0) return fill_strip(out, fill_, n);
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  const std::int64_t begin = std::clamp(inner.begin, from, from + n);
+  const std::int64_t end = std::clamp(inner.end, begin, from + n);
+  if (begin > from) fill_strip(out, fill_, begin - from);
+  if (end > begin) {
+    const float* source = base + at.offset + begin * inner.stride;
+    float* target = out + (begin - from);
+    if (inner.stride == 1) {
+      std::memcpy(target, source, static_cast<std::size_t>(end - begin) * sizeof(float));
+    } else if (inner.stride == 0) {
+      fill_strip(target, *source, end - begin);
+    } else {
+      read_strided(target, source, inner.stride, end - begin);
+    }
+  }
+  if (end < from + n) fill_strip(out + (end - from), fill_, from + n - end);
+}
+
+Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n, float* space) const {
+  if (dense_) return {base + offset_ + first, false};
+  if (splat_) return {base + offset_, true};
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  const std::int64_t from = first % inner.length;
+  if (from + n <= inner.length && inner.stride >= 0 && inner.stride <= 1) {
+    const Position at = position(first / inner.length);
+    if (at.outside > 0) return {&fill_, true};
+    if (from >= inner.begin && from + n <= inner.end) {
+      return {base + at.offset + from * inner.stride, inner.stride == 0};
+    }
+  }
+  copy(base, first, n, space);
+  return {space, false};
+}
+
+void StridedReader::copy(const float* base, std::int64_t first, std::int64_t n, float* out) const {
+  if (dense_) {
+    std::memcpy(out, base + offset_ + first, static_cast<std::size_t>(n) * sizeof(float));
+    return;
+  }
+  if (splat_) return fill_strip(out, base[offset_], n);
+  const std::int64_t length = run_length();
+  std::int64_t from = first % length;
+  Position at = position(first / length);
+  while (n > 0) {
+    const std::int64_t count = std::min(n, length - from);
+    copy_run(base, at, from, count, out);
+    out += count;
+    n -= count;
+    from = 0;
+    if (n > 0) advance(at);
+  }
+}
+
+// ---- transpositions -------------------------------------------------------------------------------------------------
+
+std::size_t StridedReader::unit_axis() const {
+  for (std::size_t axis = 0; axis + 1 < axis_count_; ++axis) {
+    if (axes_[axis].stride == 1) return axis;
+  }
+  return axis_count_;
+}
+
+bool StridedReader::is_transposed() const {
+  if (bounded_ || axis_count_ < 2) return false;
+  const std::size_t unit = unit_axis();
+  return unit < axis_count_ && axes_[axis_count_ - 1].stride > 1 && axes_[unit].length >= 4 && run_length() >= 4;
+}
+
+std::int64_t StridedReader::parts() const {
+  const graph::ViewAxis& unit = axes_[unit_axis()];
+  std::int64_t outer = 1;
+  for (std::size_t axis = 0; axis + 1 < axis_count_; ++axis) {
+    if (axis != unit_axis()) outer *= axes_[axis].length;
+  }
+  return outer * ((unit.length + kTile - 1) / kTile);
+}
+
+void StridedReader::copy_part(const float* base, std::int64_t part, float* out) const {
+  const std::size_t unit = unit_axis();
+  const std::int64_t height = axes_[unit].length;
+  const std::int64_t tiles = (height + kTile - 1) / kTile;
+  const std::int64_t row = part % tiles * kTile;
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  std::int64_t rest = part / tiles;
+  const float* from = base + offset_ + row;
+  std::int64_t out_stride = inner.length;  // of the axis looked at, in the result
+  std::int64_t unit_stride = 0;
+  for (std::size_t axis = axis_count_ - 1; axis-- > 0;) {
+    if (axis == unit) {
+      unit_stride = out_stride;
+    } else {
+      const std::int64_t index = rest % axes_[axis].length;
+      rest /= axes_[axis].length;
+      from += index * axes_[axis].stride;
+      out += index * out_stride;
+    }
+    out_stride *= axes_[axis].length;
+  }
+  out += row * unit_stride;
+  const std::int64_t rows = std::min(kTile, height - row);
+  for (std::int64_t column = 0; column < inner.length; column += kTile) {
+    const std::int64_t columns = std::min(kTile, inner.length - column);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      read_strided(out + i * unit_stride + column, from + i + column * inner.stride, inner.stride, columns);
+    }
+  }
+}
+
+}  // namespace caddie::cpu

@@ -1,0 +1,278 @@
+#include "core/cpu/strip_program.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/cpu/random_strips.hpp"
+
+namespace caddie::cpu {
+
+using graph::DType;
+using graph::FusedGroup;
+using graph::GroupOperand;
+using graph::Node;
+using graph::Op;
+
+namespace {
+
+constexpr std::int64_t kLongestStrip = 2048;
+constexpr std::int64_t kShortestStrip = 128;
+constexpr std::int64_t kRegisterFloats = 8192;  // all registers of a strip program together: most of the first-level cache
+
+bool is_source(Op op) { return op == Op::iota || op == Op::random_uniform || op == Op::random_normal; }
+
+}  // namespace
+
+StripOp strip_op(const graph::Graph& graph, const Node& node) {
+  const bool real = graph.dtype(node.inputs[0]) == DType::f32;
+  switch (node.op) {
+    case Op::neg: return real ? StripOp::neg : StripOp::neg_i32;
+    case Op::abs: return real ? StripOp::abs : StripOp::abs_i32;
+    case Op::sign: return real ? StripOp::sign : StripOp::sign_i32;
+    case Op::exp: return StripOp::exp;
+    case Op::log: return StripOp::log;
+    case Op::sin: return StripOp::sin;
+    case Op::cos: return StripOp::cos;
+    case Op::tanh: return StripOp::tanh;
+    case Op::sqrt: return StripOp::sqrt;
+    case Op::rsqrt: return StripOp::rsqrt;
+    case Op::recip: return StripOp::recip;
+    case Op::floor: return StripOp::floor;
+    case Op::round: return StripOp::round;
+    case Op::sigmoid: return StripOp::sigmoid;
+    case Op::round_bf16: return StripOp::round_bf16;
+    case Op::cast:
+      if (graph.dtype(node.first_output) == graph.dtype(node.inputs[0])) return StripOp::copy;
+      return real ? StripOp::to_i32 : StripOp::to_f32;
+    case Op::add: return real ? StripOp::add : StripOp::add_i32;
+    case Op::sub: return real ? StripOp::sub : StripOp::sub_i32;
+    case Op::mul: return real ? StripOp::mul : StripOp::mul_i32;
+    case Op::div: return StripOp::div;
+    case Op::max: return real ? StripOp::max : StripOp::max_i32;
+    case Op::min: return real ? StripOp::min : StripOp::min_i32;
+    case Op::pow: return StripOp::pow;
+    case Op::lt: return real ? StripOp::lt : StripOp::lt_i32;
+    case Op::le: return real ? StripOp::le : StripOp::le_i32;
+    case Op::eq: return real ? StripOp::eq : StripOp::eq_i32;
+    case Op::bit_and: return StripOp::bit_and;
+    case Op::bit_or: return StripOp::bit_or;
+    case Op::bit_xor: return StripOp::bit_xor;
+    case Op::shift_left: return StripOp::shift_left;
+    case Op::shift_right: return StripOp::shift_right;
+    case Op::int_div: return StripOp::int_div;
+    case Op::int_mod: return StripOp::int_mod;
+    case Op::where: return real ? StripOp::where : StripOp::where_i32;
+    default: return StripOp::copy;  // movement
+  }
+}
+
+// ---- making ---------------------------------------------------------------------------------------------------------
+
+StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group) : member_count_(group.members.size()) {
+  for (const graph::View& view : group.inputs) inputs_.emplace_back(view, input.graph.dtype(view.base));
+  for (std::uint32_t member = 0; member < group.members.size(); ++member) add_member(input, group, member);
+  for (std::uint32_t member = 0; member < group.members.size(); ++member) {
+    if (!must_wait(input, group, member)) continue;
+    Instruction store{.kind = Kind::store, .operand_count = 1};
+    store.out = store.in[0] = number({true, member});
+    store.memory = input.graph.nodes()[group.members[member].node].first_output;
+    instructions_.push_back(store);
+  }
+  place_loads();
+  assign_registers();
+  choose_strip_length(group.elements);
+}
+
+std::uint16_t StripProgram::number(const GroupOperand& operand) const {
+  return static_cast<std::uint16_t>(operand.is_member ? inputs_.size() + operand.index : operand.index);
+}
+
+void StripProgram::add_member(const CompileInput& input, const FusedGroup& group, std::uint32_t member) {
+  const graph::GroupMember& from = group.members[member];
+  const Node& node = input.graph.nodes()[from.node];
+  if (graph::is_reduction(node.op)) {
+    kept_.push_back(number(from.operands[0]));
+    return;
+  }
+  Instruction made;
+  made.out = number({true, member});
+  made.operand_count = static_cast<std::uint8_t>(from.operands.size());
+  for (std::size_t i = 0; i < from.operands.size(); ++i) made.in[i] = number(from.operands[i]);
+  if (from.stored && !must_wait(input, group, member)) made.memory = node.first_output;
+  if (is_source(node.op)) {
+    add_source(input.graph, node, made);
+  } else {
+    made.function = strip_function(strip_op(input.graph, node));
+  }
+  instructions_.push_back(made);
+}
+
+// A later member reads the input in whose memory this one is stored.
+bool StripProgram::must_wait(const CompileInput& input, const FusedGroup& group, std::uint32_t member) const {
+  const Node& node = input.graph.nodes()[group.members[member].node];
+  if (!group.members[member].stored || graph::is_reduction(node.op)) return false;
+  for (std::uint32_t later = 0; later < group.members.size(); ++later) {
+    const bool is_later = later > member || graph::is_reduction(input.graph.nodes()[group.members[later].node].op);
+    if (!is_later) continue;
+    for (const GroupOperand& operand : group.members[later].operands) {
+      if (!operand.is_member && input.share_memory(group.inputs[operand.index].base, node.first_output)) return true;
+    }
+  }
+  return false;
+}
+
+void StripProgram::add_source(const graph::Graph& graph, const Node& node, Instruction& made) {
+  if (node.op == Op::iota) {
+    const graph::Shape& shape = graph.shape(node.first_output);
+    const auto axis = node.attributes.integer("axis");
+    Counting counting{.inner = 1, .length = shape.rank() > 0 ? shape[static_cast<int>(axis)] : 1,
+                      .is_real = graph.dtype(node.first_output) == DType::f32};
+    for (int i = static_cast<int>(axis) + 1; i < shape.rank(); ++i) counting.inner *= shape[i];
+    made.kind = Kind::iota;
+    made.detail = static_cast<std::uint32_t>(countings_.size());
+    countings_.push_back(counting);
+    return;
+  }
+  const bool uniform = node.op == Op::random_uniform;
+  made.kind = uniform ? Kind::uniform : Kind::normal;
+  made.detail = static_cast<std::uint32_t>(drawings_.size());
+  drawings_.push_back({node.site, node.attributes.real(uniform ? "low" : "mean"), node.attributes.real(uniform ? "high" : "std")});
+}
+
+// Every input is read just before its first use.
+void StripProgram::place_loads() {
+  std::vector<bool> loaded(inputs_.size(), false);
+  std::vector<Instruction> all;
+  const auto need = [&](std::uint16_t operand) {
+    if (operand >= inputs_.size() || loaded[operand]) return;
+    loaded[operand] = true;
+    Instruction load{.kind = Kind::load};
+    load.out = operand;
+    all.push_back(load);
+  };
+  for (const Instruction& instruction : instructions_) {
+    for (std::size_t i = 0; i < instruction.operand_count; ++i) need(instruction.in[i]);
+    all.push_back(instruction);
+  }
+  for (const std::uint16_t operand : kept_) need(operand);
+  instructions_ = std::move(all);
+}
+
+void StripProgram::assign_registers() {
+  constexpr std::size_t kForever = ~std::size_t{0};
+  std::vector<std::size_t> last_use(inputs_.size() + member_count_, 0);
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    for (std::size_t k = 0; k < instructions_[i].operand_count; ++k) last_use[instructions_[i].in[k]] = i;
+  }
+  for (const std::uint16_t operand : kept_) last_use[operand] = kForever;
+  std::vector<std::uint16_t> free_slots;
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> busy;  // operand, slot
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    Instruction& made = instructions_[i];
+    // Operands that end here give their register to the result: every strip function may write over an operand.
+    std::erase_if(busy, [&](const auto& held) {
+      const bool ends = last_use[held.first] <= i;
+      if (ends) free_slots.push_back(held.second);
+      return ends;
+    });
+    const bool needs_none = made.kind == Kind::store || (made.kind == Kind::load && inputs_[made.out].always_in_place()) ||
+                            (made.kind != Kind::load && made.memory != 0);
+    if (needs_none) continue;
+    if (free_slots.empty()) free_slots.push_back(static_cast<std::uint16_t>(slots_++));
+    made.slot = free_slots.back();
+    free_slots.pop_back();
+    busy.emplace_back(made.out, made.slot);
+  }
+}
+
+void StripProgram::choose_strip_length(std::int64_t elements) {
+  const auto slots = static_cast<std::int64_t>(std::max<std::size_t>(slots_, 1));
+  std::int64_t longest = std::clamp<std::int64_t>(kRegisterFloats / slots / 64 * 64, kShortestStrip, kLongestStrip);
+  std::int64_t run = 0;  // the shortest long run of an input that is not dense
+  for (const StridedReader& reader : inputs_) {
+    if (reader.always_in_place() || reader.run_length() < kShortestStrip) continue;
+    run = run == 0 ? reader.run_length() : std::min(run, reader.run_length());
+  }
+  strip_length_ = longest;
+  if (run > 0) {
+    const std::int64_t parts = (run + longest - 1) / longest;
+    if (run % parts == 0 && run / parts >= kShortestStrip) strip_length_ = run / parts;
+  }
+  strip_length_ = std::min(strip_length_, std::max<std::int64_t>(elements, 1));
+}
+
+// ---- running --------------------------------------------------------------------------------------------------------
+
+std::size_t StripProgram::space_bytes() const {
+  const std::size_t strip = round_to_line(static_cast<std::size_t>(strip_length_) * sizeof(float));
+  return (slots_ + 1) * strip + round_to_line((inputs_.size() + member_count_) * sizeof(Strip));
+}
+
+namespace {
+
+std::size_t strip_floats(std::int64_t length) { return round_to_line(static_cast<std::size_t>(length) * sizeof(float)) / sizeof(float); }
+
+}  // namespace
+
+float* StripProgram::spare(std::byte* space) const {
+  return reinterpret_cast<float*>(space) + slots_ * strip_floats(strip_length_);
+}
+
+Strip StripProgram::result(const std::byte* space, const GroupOperand& operand) const {
+  const auto* strips = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) * sizeof(float));
+  return strips[number(operand)];
+}
+
+void StripProgram::count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const {
+  std::int64_t inner = first % counting.inner;
+  std::int64_t index = first / counting.inner % counting.length;
+  for (std::int64_t i = 0; i < n; ++i) {
+    out[i] = counting.is_real ? static_cast<float>(index) : std::bit_cast<float>(static_cast<std::int32_t>(index));
+    if (++inner == counting.inner) {
+      inner = 0;
+      if (++index == counting.length) index = 0;
+    }
+  }
+}
+
+void StripProgram::evaluate(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
+  const std::size_t stride = strip_floats(strip_length_);
+  auto* registers = reinterpret_cast<float*>(space);
+  auto* strips = reinterpret_cast<Strip*>(space + (slots_ + 1) * stride * sizeof(float));
+  for (const Instruction& made : instructions_) {
+    float* out = made.memory != 0 ? context.write(made.memory) + first : registers + made.slot * stride;
+    switch (made.kind) {
+      case Kind::load: {
+        const StridedReader& reader = inputs_[made.out];
+        strips[made.out] = reader.read(context.read(reader.base()), first, n, registers + made.slot * stride);
+        continue;
+      }
+      case Kind::compute: {
+        const Strip* operand[3] = {&strips[made.in[0]], &strips[made.in[1]], &strips[made.in[2]]};
+        unsigned scalars = 0;
+        for (unsigned i = 0; i < made.operand_count; ++i) scalars |= operand[i]->is_scalar ? 1U << i : 0U;
+        made.function(out, operand[0]->data, operand[1]->data, operand[2]->data, n, scalars);
+        break;
+      }
+      case Kind::iota: count(countings_[made.detail], first, n, out); break;
+      case Kind::uniform:
+      case Kind::normal: {
+        const Drawing& drawing = drawings_[made.detail];
+        const RandomField field{context.key, drawing.site, drawing.first, drawing.second};
+        if (made.kind == Kind::uniform) {
+          draw_uniform(field, first, n, out);
+        } else {
+          draw_normal(field, first, n, out);
+        }
+        break;
+      }
+      case Kind::store:
+        std::memcpy(out, strips[made.in[0]].data, static_cast<std::size_t>(n) * sizeof(float));
+        continue;
+    }
+    strips[made.out] = {out, false};
+  }
+}
+
+}  // namespace caddie::cpu

@@ -1,0 +1,76 @@
+// The elementwise members of a fused group as instructions over strips.
+//
+// Registers are strips in a thread's own space; a member that is stored is made in its own memory. Results that stand
+// where an input stands are written after the last instruction that reads this input.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/cpu/step.hpp"
+#include "core/cpu/strided_reader.hpp"
+#include "core/cpu/strips/strips.hpp"
+
+namespace caddie::cpu {
+
+class StripProgram {
+ public:
+  StripProgram(const CompileInput& input, const graph::FusedGroup& group);
+
+  [[nodiscard]] std::int64_t strip_length() const { return strip_length_; }
+  // Space of one thread for evaluate().
+  [[nodiscard]] std::size_t space_bytes() const;
+
+  // Makes elements [first, first + n) of all members, n <= strip_length().
+  void evaluate(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;
+  // After evaluate(): an operand of a member that is not elementwise.
+  [[nodiscard]] Strip result(const std::byte* space, const graph::GroupOperand& operand) const;
+  // The space of a strip in which a scalar operand may be spelled out.
+  [[nodiscard]] float* spare(std::byte* space) const;
+
+ private:
+  enum class Kind : std::uint8_t { load, compute, iota, uniform, normal, store };
+  struct Instruction {
+    Kind kind = Kind::compute;
+    std::uint8_t operand_count = 0;
+    std::uint16_t out = 0;                // operand number
+    std::uint16_t in[3] = {};             // operand numbers
+    std::uint16_t slot = 0;               // register, unless `memory`
+    graph::Value memory = 0;              // stored there directly, or by a store
+    StripFunction function = nullptr;
+    std::uint32_t detail = 0;             // of iota and random
+  };
+  struct Counting {  // element e is (e / inner) % length
+    std::int64_t inner = 1;
+    std::int64_t length = 1;
+    bool is_real = false;
+  };
+  struct Drawing {
+    std::uint64_t site = 0;
+    double first = 0;   // low or mean
+    double second = 1;  // high or standard deviation
+  };
+
+  [[nodiscard]] std::uint16_t number(const graph::GroupOperand& operand) const;
+  void add_member(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member);
+  [[nodiscard]] bool must_wait(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member) const;
+  void add_source(const graph::Graph& graph, const graph::Node& node, Instruction& made);
+  void place_loads();
+  void assign_registers();
+  void choose_strip_length(std::int64_t elements);
+  void count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const;
+
+  std::vector<StridedReader> inputs_;
+  std::size_t member_count_ = 0;
+  std::vector<Instruction> instructions_;
+  std::vector<std::uint16_t> kept_;  // operands that reductions read after the last instruction
+  std::vector<Counting> countings_;
+  std::vector<Drawing> drawings_;
+  std::size_t slots_ = 0;
+  std::int64_t strip_length_ = 0;
+};
+
+// The strip operation of an elementwise node with strips for operands.
+StripOp strip_op(const graph::Graph& graph, const graph::Node& node);
+
+}  // namespace caddie::cpu

@@ -1,0 +1,20 @@
+// The strip functions that exist once for each instruction set. Internal to strips.
+#pragma once
+
+#include "core/cpu/strips/strips.hpp"
+
+namespace caddie::cpu {
+
+struct StripTable {
+  StripFunction (*function)(StripOp);  // nullptr for what only plain.cpp has
+  StripReduction (*reduction)(Reduce);
+};
+
+namespace portable { extern const StripTable strip_table; }
+namespace avx2 { extern const StripTable strip_table; }
+namespace avx512 { extern const StripTable strip_table; }
+
+// Element by element with the standard library: operations too rare for more.
+StripFunction plain_strip_function(StripOp op);
+
+}  // namespace caddie::cpu
