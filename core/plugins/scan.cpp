@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <set>
+#include <map>
+#include <optional>
 
 #include "core/plugins/description.hpp"
 #include "core/plugins/registry.hpp"
@@ -24,8 +25,8 @@ constexpr std::size_t kFilesOfOneChild = 256;
 struct File {
   fs::path path;
   std::string digest;
-  json description;    // null while unknown
-  std::string refusal;  // why it is not used
+  std::optional<std::vector<Description>> plugins;  // once they are known
+  std::string refusal;                              // why it is not used
 };
 
 class Scan {
@@ -35,7 +36,7 @@ class Scan {
   void run(std::vector<Description>& plugins, std::vector<Skipped>& skipped) {
     for (const fs::path& folder : options_.folders) list_folder(folder);
     describe_unknown();
-    for (const File& file : files_) register_file(file, plugins);
+    for (File& file : files_) register_file(file, plugins);
     if (auto saved = cache_.save(); !saved) skip(options_.cache_file, "the plugin cache could not be written: " + saved.error().text);
     skipped = std::move(skipped_);
   }
@@ -70,36 +71,26 @@ class Scan {
     if (!fresh) return skip(path, fmt::format("is the same file as {}", known->second.string()));
     auto digest = cache_.digest(path, info);
     if (!digest) return skip(path, digest.error().text);
-    files_.push_back({path, std::move(*digest), nullptr, ""});
+    files_.push_back({path, std::move(*digest), std::nullopt, ""});
   }
 
   void describe_unknown() {
     std::vector<File*> unknown;
     std::map<std::string, File*> first_of_digest;
     for (File& file : files_) {
-      if (const json* cached = cache_.description(file.digest); cached != nullptr && fits(*cached, file)) {
-        file.description = *cached;
-      } else if (first_of_digest.try_emplace(file.digest, &file).second) {
-        unknown.push_back(&file);
-      }
+      if (const json* cached = cache_.description(file.digest); cached != nullptr && take_description(file, *cached)) continue;
+      file.refusal.clear();
+      if (first_of_digest.try_emplace(file.digest, &file).second) unknown.push_back(&file);
     }
     for (std::size_t begin = 0; begin < unknown.size(); begin += kFilesOfOneChild) {
       const auto count = std::min(kFilesOfOneChild, unknown.size() - begin);
       describe({unknown.begin() + static_cast<std::ptrdiff_t>(begin), unknown.begin() + static_cast<std::ptrdiff_t>(begin + count)});
     }
-    for (const File* file : unknown) {
-      if (file->refusal.empty()) cache_.remember(file->digest, file->description);
-    }
     for (File& file : files_) {  // copies of a file that was described just now
-      if (!file.description.is_null() || !file.refusal.empty()) continue;
-      file.description = first_of_digest.at(file.digest)->description;
+      if (file.plugins || !file.refusal.empty()) continue;
+      file.plugins = first_of_digest.at(file.digest)->plugins;
       file.refusal = first_of_digest.at(file.digest)->refusal;
     }
-  }
-
-  static bool fits(const json& description, const File& file) {
-    const auto checked = descriptions_from_json(description);
-    return checked && description["digest"] == file.digest;
   }
 
   // One child for all; when it dies at a file, that file gets a child of its own, and another the rest.
@@ -125,18 +116,18 @@ class Scan {
     }
   }
 
-  static void describe_here(const std::vector<File*>& files) {
+  void describe_here(const std::vector<File*>& files) {
     for (File* file : files) {
       auto described = describe_file(file->path);
       if (described) {
-        take_description(*file, std::move(*described));
+        take_new_description(*file, std::move(*described));
       } else {
         file->refusal = described.error().text;
       }
     }
   }
 
-  static void take_answer(File& file, const std::string& line) {
+  void take_answer(File& file, const std::string& line) {
     json answer = json::parse(line, nullptr, false);
     if (answer.is_discarded()) {
       file.refusal = "the scanner's answer for it is not JSON";
@@ -145,41 +136,44 @@ class Scan {
       file.refusal = error.is_string() && !error.get_ref<const std::string&>().empty() ? error.get<std::string>()
                                                                                       : "the scanner refuses it without a reason";
     } else {
-      take_description(file, std::move(answer));
+      take_new_description(file, std::move(answer));
     }
   }
 
-  static void take_description(File& file, json description) {
-    const auto checked = descriptions_from_json(description);
-    if (!checked) {
-      file.refusal = checked.error().text;
+  void take_new_description(File& file, json description) {
+    if (take_description(file, description)) cache_.remember(file.digest, std::move(description));
+  }
+
+  // false, with the reason in `refusal`, when it is no description of this file.
+  static bool take_description(File& file, const json& description) {
+    auto plugins = descriptions_from_json(description);
+    if (!plugins) {
+      file.refusal = plugins.error().text;
     } else if (description["digest"] != file.digest) {
       file.refusal = "changed while it was being scanned; scan again";
     } else {
-      file.description = std::move(description);
+      file.plugins = std::move(*plugins);
     }
+    return file.plugins.has_value();
   }
 
-  void register_file(const File& file, std::vector<Description>& plugins) {
+  void register_file(File& file, std::vector<Description>& registered) {
     if (!file.refusal.empty()) return skip(file.path, file.refusal);
-    auto descriptions = descriptions_from_json(file.description);
-    if (!descriptions) return skip(file.path, descriptions.error().text);
-    for (Description& description : *descriptions) {
-      description.path = file.path;
-      if (short_interface(description.interface_id).empty()) {
+    for (Description& plugin : *file.plugins) {
+      plugin.path = file.path;
+      if (short_interface(plugin.interface_id).empty()) {
         skip(file.path, fmt::format("its plugin \"{}\" offers the interface \"{}\", which this program does not know; a newer "
-                                    "Caddie may", description.id, description.interface_id));
+                                    "Caddie may", plugin.id, plugin.interface_id));
         continue;
       }
-      const auto same = std::ranges::find_if(plugins, [&](const Description& other) {
-        return other.id == description.id && other.interface_id == description.interface_id;
-      });
-      if (same != plugins.end()) {
+      const auto [first, fresh] = index_.try_emplace({plugin.interface_id, plugin.id}, registered.size());
+      if (!fresh) {
+        const Description& other = registered[first->second];
         skip(file.path, fmt::format("its plugin \"{}\" is left out: {} has the same id and comes first (SHA-256 {} there, {} here)",
-                                    description.id, same->path.string(), same->digest, description.digest));
+                                    plugin.id, other.path.string(), other.digest, plugin.digest));
         continue;
       }
-      plugins.push_back(std::move(description));
+      registered.push_back(std::move(plugin));
     }
   }
 
@@ -188,6 +182,7 @@ class Scan {
   std::vector<File> files_;
   std::vector<Skipped> skipped_;
   std::map<std::pair<dev_t, ino_t>, fs::path> inodes_;
+  std::map<std::pair<std::string, std::string>, std::size_t> index_;  // interface and id -> place among the registered
 };
 
 }  // namespace
