@@ -22,10 +22,13 @@ class Writer {
  public:
   template <class T>
   void number(T value) {
-    const auto* from = reinterpret_cast<const std::uint8_t*>(&value);
-    bytes_.insert(bytes_.end(), from, from + sizeof value);
+    raw({reinterpret_cast<const std::uint8_t*>(&value), sizeof value});
   }
-  void raw(std::span<const std::uint8_t> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+  void raw(std::span<const std::uint8_t> bytes) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes_.data() + at, bytes.data(), bytes.size());
+  }
   void text(const std::string& text) {
     number(static_cast<std::uint32_t>(text.size()));
     raw({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
