@@ -70,7 +70,7 @@ struct Exported {
       if (std::strcmp(id, T::identity.id) != 0) throw Failure(std::string("this file has no plugin \"") + id + "\"");
       auto plugin = std::make_unique<T>();
       const auto* table = find_service<caddie_host_config>(host, CADDIE_HOST_CONFIG);
-      if (const char* failed = plugin->read(*table, config)) {
+      if (const char* failed = plugin->Options::read(*table, config)) {
         throw Failure(std::string("the option \"") + failed + "\" could not be read");
       }
       plugin->connect(host);
