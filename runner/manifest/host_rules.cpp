@@ -103,7 +103,7 @@ class HostRules {
     }
     const Json* whole = at("/budget/train_seconds");
     const Json* reserve = at("/budget/reserve_seconds");
-    if (whole != nullptr && reserve != nullptr && whole->is_number() && reserve->is_number() && *reserve >= *whole) {
+    if (whole != nullptr && reserve != nullptr && whole->is_number() && reserve->is_number() && *whole > 0 && *reserve >= *whole) {
       conflict("/budget/reserve_seconds",
                fmt::format("{} s reserved leave nothing of {} s to train", reserve->dump(), whole->dump()));
     }
@@ -121,6 +121,9 @@ class HostRules {
       conflict("/data/validation/files", "is not read, for the text is prepared; keep one of \"text\" and \"files\"");
     }
     if (text) return;
+    if (at("/data/folder") == nullptr) {
+      conflict("/data", "names no data; give \"text\" to prepare or the \"folder\" of prepared data", Kind::missing_key);
+    }
     if (train != validation) {
       const char* message = train ? "\"train\" needs \"validation\": {\"files\": ...} beside it"
                                   : "\"validation.files\" needs \"train\" beside it";

@@ -18,12 +18,12 @@ constexpr std::string_view kText = R"json({
     "description": "Words for readers. Not inherited." },
   "data": {
     "description": "Text, tokenizer and token shards.",
-    "type": "object", "required": ["folder"],
+    "type": "object",
     "properties": {
       "text": { "type": "string", "minLength": 1,
         "description": "Text to prepare into the folder first: a file, a folder, or a dictd dictionary." },
       "folder": { "type": "string", "minLength": 1,
-        "description": "Folder of the prepared data; relative to where caddie is started." },
+        "description": "Folder of the prepared data, relative to where caddie is started; with `text` it may be left out and is then made under data/." },
       "train": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1,
         "minItems": 1, "description": "Patterns of training shards in the folder that were made elsewhere." },
       "validation": {
@@ -129,7 +129,7 @@ constexpr std::string_view kText = R"json({
     "type": "object", "required": ["use"],
     "properties": { "use": { "type": "string", "minLength": 1, "description": "Plugin." } } },
   "quantize": {
-    "description": "How tensors become codes, by name; the first that claims a tensor takes it.",
+    "description": "How tensors become codes, by name. Each tensor has one owner.",
     "type": "object", "default": {},
     "additionalProperties": {
       "type": "object", "required": ["use"],
@@ -142,7 +142,7 @@ constexpr std::string_view kText = R"json({
           "description": "Entries act by rising order (0 where none is given), equals as written." }
       } } },
   "compress": {
-    "description": "How byte streams become smaller, by name; the first that takes a stream has it.",
+    "description": "How byte streams become smaller, by name. Each stream has one owner.",
     "type": "object", "default": {},
     "additionalProperties": {
       "type": "object", "required": ["use"],
@@ -167,8 +167,8 @@ constexpr std::string_view kText = R"json({
     "description": "Caps of time and size.",
     "type": "object", "default": {},
     "properties": {
-      "train_seconds": { "type": "number", "unit": "seconds", "exclusiveMinimum": 0, "default": 600,
-        "description": "Wall clock of training, calibration included." },
+      "train_seconds": { "type": "number", "unit": "seconds", "minimum": 0, "default": 0,
+        "description": "Wall clock of training, calibration included; 0 sets no limit, and the run is the same bits each time." },
       "reserve_seconds": { "type": "number", "unit": "seconds", "minimum": 0, "default": 0,
         "description": "Part of it kept for what follows the last step." },
       "evaluate_seconds": { "type": "number", "unit": "seconds", "exclusiveMinimum": 0, "default": 600,
@@ -219,7 +219,10 @@ constexpr std::string_view kClaims = R"json({
     "layers": { "type": ["integer", "string", "array"], "items": { "type": ["integer", "string"] },
       "description": "Only in these layers: 7, \"all\", \"8:\", \"2:5\", \"last:4\" or a list." },
     "name": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1, "minItems": 1,
-      "description": "Patterns of names, `*` for anything." }
+      "description": "Patterns of names, `*` for anything." },
+    "min_elements": { "type": "integer", "minimum": 0, "default": 0, "description": "Only tensors with at least so many elements." },
+    "max_elements": { "type": "integer", "minimum": 1, "default": 9007199254740992,
+      "description": "Only tensors with at most so many elements." }
   }
 })json";
 

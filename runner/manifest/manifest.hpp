@@ -75,6 +75,8 @@ struct Claims {
   std::vector<std::string> roles;
   std::optional<std::vector<int>> layers;
   std::vector<std::string> names;  // globs
+  std::int64_t min_elements = 0;
+  std::int64_t max_elements = std::int64_t{1} << 53;
 };
 
 // The keys of an entry that belong to the host. Those that a section does not have keep their defaults.

@@ -24,9 +24,7 @@ std::vector<artifact::QuantizerEntry> quantizer_entries(const ArtifactStage& sta
     artifact::QuantizerEntry quantizer;
     quantizer.object = &stage.objects->quantizers[i];
     quantizer.config = entry.config;
-    quantizer.claims.roles = entry.host.claims.roles;
-    quantizer.claims.names = entry.host.claims.names;
-    if (entry.host.claims.layers) quantizer.claims.layers = *entry.host.claims.layers;
+    quantizer.claims = claims_of(entry);
     quantizer.over = entry.host.over;
     quantizer.allow_inert = allowed(*stage.manifest, entry.name);
     entries.push_back(std::move(quantizer));

@@ -20,11 +20,12 @@ int mode_of(const std::string& phase) {
 
 Result<plugins::Dims> model_dims(const manifest::Manifest& manifest, int vocab) {
   const manifest::ModelSettings& model = manifest.model;
-  if (model.vocab != 0 && model.vocab != vocab) {
-    return Error{Code::argument, "/model/vocab", fmt::format("is {}, but the tokenizer of the data has {} tokens", model.vocab, vocab)};
+  if (model.vocab < vocab) {
+    return Error{Code::argument, "/model/vocab", fmt::format("is {}, but the tokenizer of the data has {} tokens; give at least as many rows",
+                                                             model.vocab, vocab)};
   }
   plugins::Dims dims;
-  dims.vocab = vocab;
+  dims.vocab = model.vocab;
   dims.dim = model.dim;
   dims.heads = model.heads;
   dims.kv_heads = model.kv_heads;

@@ -11,7 +11,7 @@
 
 namespace caddie::pipeline {
 
-// `vocab` is the data's; a manifest that names another one is an error.
+// `vocab` is the data's; the model has at least as many rows.
 Result<plugins::Dims> model_dims(const manifest::Manifest& manifest, int vocab);
 
 Result<plugins::Model> make_model(const manifest::Manifest& manifest, const plugins::Dims& dims,

@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include "core/base/hash.hpp"
-#include "core/data/shard_files.hpp"
 
 namespace caddie::pipeline {
 namespace {
 
 // Where prepared text goes when the manifest names no folder: a name people recognise and a digest of what was asked for.
 std::filesystem::path default_folder(const manifest::DataSettings& settings) {
-  const std::filesystem::path source = settings.text.front();
-  const std::string asked = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", source.string(), settings.validation_fraction,
+  const std::filesystem::path source = settings.text;
+  const std::string asked = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", source.string(), settings.validation_fraction,
                                         settings.validation_documents, settings.tokenizer.model, settings.tokenizer.vocab,
-                                        settings.max_bytes, settings.seed);
+                                        settings.max_bytes, settings.max_document_bytes, settings.shuffle, settings.seed);
   std::string stem = source.filename().empty() ? source.parent_path().filename().string() : source.filename().string();
   stem = stem.substr(0, stem.find('.'));
   return std::filesystem::path("data") / fmt::format("{}-{}", stem.empty() ? "text" : stem, sha256_hex(asked).substr(0, 8));
@@ -21,27 +20,25 @@ std::filesystem::path default_folder(const manifest::DataSettings& settings) {
 
 Result<data::Dataset> open_shards(const manifest::DataSettings& settings) {
   const std::filesystem::path folder = settings.folder;
-  std::error_code code;
-  if (std::filesystem::exists(folder / data::kCardFile, code)) return data::Dataset::open_folder(folder);
+  if (settings.train_files.empty()) return data::Dataset::open_folder(folder);
   data::ShardSources sources;
-  sources.train = {(folder / settings.train_files).string()};
-  sources.validation = {(folder / settings.validation_files).string()};
-  sources.tokenizer = settings.tokenizer.model.empty() ? folder / data::kTokenizerFile : std::filesystem::path(settings.tokenizer.model);
+  for (const std::string& pattern : settings.train_files) sources.train.push_back((folder / pattern).string());
+  for (const std::string& pattern : settings.validation_files) sources.validation.push_back((folder / pattern).string());
+  sources.tokenizer = settings.tokenizer.model;
   return data::Dataset::open_shards(sources);
 }
 
 }  // namespace
 
-Result<data::PrepareSettings> prepare_settings(const manifest::DataSettings& settings, unsigned threads) {
-  if (settings.text.size() != 1) {
-    return Error{Code::argument, "/data/text", fmt::format("names {} sources; give one file or one folder", settings.text.size())};
-  }
+data::PrepareSettings prepare_settings(const manifest::DataSettings& settings, unsigned threads) {
   data::PrepareSettings prepare;
-  prepare.source = settings.text.front();
+  prepare.source = settings.text;
   prepare.selection.seed = static_cast<std::uint64_t>(settings.seed);
+  prepare.selection.shuffle = settings.shuffle;
   prepare.selection.max_bytes = settings.max_bytes;
   prepare.selection.validation_documents = settings.validation_documents;
-  if (settings.validation_fraction > 0) prepare.selection.validation_fraction = settings.validation_fraction;
+  prepare.selection.validation_fraction = settings.validation_fraction;
+  prepare.max_document_bytes = settings.max_document_bytes;
   prepare.tokenizer_model = settings.tokenizer.model;
   if (settings.tokenizer.vocab > 0) prepare.vocab_size = settings.tokenizer.vocab;
   prepare.threads = threads;
@@ -50,16 +47,15 @@ Result<data::PrepareSettings> prepare_settings(const manifest::DataSettings& set
 
 Result<OpenedData> open_data(const manifest::Manifest& manifest, Reporter& reporter) {
   const manifest::DataSettings& settings = manifest.data;
-  if (settings.source == "shards") {
+  if (settings.text.empty()) {
     auto dataset = open_shards(settings);
     if (!dataset) return dataset.error();
     return OpenedData{std::move(*dataset), false};
   }
-  auto prepare = prepare_settings(settings, static_cast<unsigned>(manifest.compute.threads));
-  if (!prepare) return prepare.error();
-  prepare->progress = [&](const data::Progress& progress) { reporter.prepare(progress); };
+  data::PrepareSettings prepare = prepare_settings(settings, static_cast<unsigned>(manifest.compute.threads));
+  prepare.progress = [&](const data::Progress& progress) { reporter.prepare(progress); };
   const std::filesystem::path folder = settings.folder.empty() ? default_folder(settings) : std::filesystem::path(settings.folder);
-  const auto prepared = data::prepare(*prepare, folder);
+  const auto prepared = data::prepare(prepare, folder);
   if (!prepared) return prepared.error();
   auto dataset = data::Dataset::open_folder(folder);
   if (!dataset) return dataset.error();

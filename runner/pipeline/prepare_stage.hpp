@@ -9,8 +9,8 @@
 
 namespace caddie::pipeline {
 
-// The settings for data::prepare that a manifest asks for. An error when its source is shards.
-Result<data::PrepareSettings> prepare_settings(const manifest::DataSettings& settings, unsigned threads);
+// The settings for data::prepare that a manifest with text asks for.
+data::PrepareSettings prepare_settings(const manifest::DataSettings& settings, unsigned threads);
 
 struct OpenedData {
   data::Dataset dataset;

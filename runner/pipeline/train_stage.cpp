@@ -73,12 +73,7 @@ train::TrainerParts trainer_parts(const TrainStage& stage, const std::vector<man
   train::TrainerParts parts;
   parts.model = stage.model;
   for (std::size_t i = 0; i < optimizers.size(); ++i) {
-    const manifest::Claims& claims = optimizers[i].host.claims;
-    train::OptimizerEntry entry{&stage.objects->optimizers[i], {}};
-    entry.claims.roles = claims.roles;
-    entry.claims.names = claims.names;
-    if (claims.layers) entry.claims.layers = *claims.layers;
-    parts.optimizers.push_back(std::move(entry));
+    parts.optimizers.push_back({&stage.objects->optimizers[i], claims_of(optimizers[i])});
   }
   parts.schedule = stage.objects->schedule.get();
   for (const plugins::Object& averager : stage.objects->averagers) parts.averagers.push_back(&averager);

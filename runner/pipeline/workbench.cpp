@@ -49,6 +49,17 @@ plugins::Registry scan_plugins(const std::vector<std::filesystem::path>& folders
   return plugins::Registry::scan(options);
 }
 
+plugins::Claims claims_of(const manifest::PluginEntry& entry) {
+  const manifest::Claims& from = entry.host.claims;
+  plugins::Claims claims;
+  claims.roles = from.roles;
+  claims.names = from.names;
+  if (from.layers) claims.layers = *from.layers;
+  claims.min_elements = from.min_elements;
+  if (from.max_elements < (std::int64_t{1} << 53)) claims.max_elements = from.max_elements;
+  return claims;
+}
+
 Result<plugins::Object> create_object(const manifest::PluginEntry& entry, const plugins::Registry& registry, const plugins::Host& host) {
   const manifest::Section* section = manifest::find_section(entry.section);
   return plugins::Object::create(registry, section->interface, entry.use, entry.name, entry.config, host);

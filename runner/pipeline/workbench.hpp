@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/plugins/claims.hpp"
 #include "core/plugins/object.hpp"
 #include "core/plugins/registry.hpp"
 #include "runner/manifest/catalogue.hpp"
@@ -43,6 +44,9 @@ struct Objects {
 };
 
 Result<Objects> create_objects(const manifest::Manifest& manifest, const plugins::Registry& registry, const plugins::Host& host);
+// What an entry of "optimizers" or "quantize" takes.
+plugins::Claims claims_of(const manifest::PluginEntry& entry);
+
 Result<plugins::Object> create_object(const manifest::PluginEntry& entry, const plugins::Registry& registry, const plugins::Host& host);
 
 }  // namespace caddie::pipeline
