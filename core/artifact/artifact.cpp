@@ -26,7 +26,8 @@ TensorRecord record_of(const QuantizedTensor& tensor) {
   for (const Encoding& encoding : tensor.encodings) {
     EncodingRecord& coded = record.encodings.emplace_back();
     coded.quantizer = encoding.quantizer;
-    for (const Part& part : encoding.parts) coded.parts.push_back({part.name, static_cast<std::int64_t>(part.bytes.size())});
+    for (const Part& part : encoding.parts)
+      coded.parts.push_back({part.name, static_cast<std::int64_t>(part.bytes.size())});
   }
   return record;
 }
@@ -51,7 +52,8 @@ std::vector<StreamBytes> join_parts(const Quantized& quantized, const std::vecto
 }
 
 // The reverse of join_parts: the header says how long each part is, and has been checked to add up.
-Quantized split_streams(const Header& header, const std::vector<Stream>& streams, const std::vector<StreamBytes>& joined) {
+Quantized split_streams(const Header& header, const std::vector<Stream>& streams,
+                        const std::vector<StreamBytes>& joined) {
   std::map<std::pair<std::size_t, std::string>, std::span<const std::uint8_t>> rest;
   for (std::size_t i = 0; i < streams.size(); ++i) rest[{streams[i].quantizer, streams[i].part}] = joined[i].bytes;
   Quantized quantized;
@@ -104,7 +106,8 @@ Result<std::vector<const Object*>> plan_groups(Header& header, const std::vector
     objects.push_back(compressors[i].object);
   }
   if (header.groups.size() > kMaxGroups) {
-    return Error{Code::argument, "compress", fmt::format("{} groups; at most {} are allowed", header.groups.size(), kMaxGroups)};
+    return Error{Code::argument, "compress",
+                 fmt::format("{} groups; at most {} are allowed", header.groups.size(), kMaxGroups)};
   }
   return objects;
 }
@@ -115,7 +118,8 @@ std::vector<StreamBytes> take(std::vector<StreamBytes>& streams, const std::vect
   for (const std::size_t member : members) taken.push_back(std::move(streams[member]));
   return taken;
 }
-void put_back(std::vector<StreamBytes>& streams, const std::vector<std::size_t>& members, std::vector<StreamBytes>& taken) {
+void put_back(std::vector<StreamBytes>& streams, const std::vector<std::size_t>& members,
+              std::vector<StreamBytes>& taken) {
   for (std::size_t i = 0; i < members.size(); ++i) streams[members[i]] = std::move(taken[i]);
 }
 
@@ -129,7 +133,8 @@ Result<std::vector<std::uint8_t>> pack_or_store(const Object* compressor, std::s
 std::string major_of(const std::string& version) { return version.substr(0, version.find('.')); }
 
 // Makes the object that a record names. A plugin of another major version may decode to other values and is refused.
-Result<Object> make_object(const Decoders& decoders, std::string_view interface, const PluginRecord& record, const std::string& where) {
+Result<Object> make_object(const Decoders& decoders, std::string_view interface, const PluginRecord& record,
+                           const std::string& where) {
   const plugins::Description* found = decoders.registry->find(interface, record.id);
   if (found == nullptr) {
     return Error{Code::unsupported, where,
@@ -137,14 +142,16 @@ Result<Object> make_object(const Decoders& decoders, std::string_view interface,
                              record.version, did_you_mean(record.id, decoders.registry->ids(interface)))};
   }
   if (major_of(found->version) != major_of(record.version)) {
-    return Error{Code::unsupported, where,
-                 fmt::format("was written with {} {}; the plugin here is {} and may read it otherwise: use version {}.x",
-                             record.id, record.version, found->version, major_of(record.version))};
+    return Error{
+        Code::unsupported, where,
+        fmt::format("was written with {} {}; the plugin here is {} and may read it otherwise: use version {}.x",
+                    record.id, record.version, found->version, major_of(record.version))};
   }
   nlohmann::json config = record.config;
   if (decoders.check) {
     auto checked = decoders.check(*found, record.config);
-    if (!checked) return Error{checked.error().code, where, fmt::format("{}: {}", record.instance, checked.error().message())};
+    if (!checked)
+      return Error{checked.error().code, where, fmt::format("{}: {}", record.instance, checked.error().message())};
     config = std::move(*checked);
   }
   return Object::create(*decoders.registry, interface, record.id, record.instance, config, *decoders.host);
@@ -203,7 +210,9 @@ Result<Artifact> Artifact::open(std::vector<std::uint8_t> bytes, const std::stri
   auto header = parse_header(container->header, limits, where);
   if (!header) return header.error();
   if (header->groups.size() != container->groups.size()) {
-    return Error{Code::format, where, fmt::format("has {} groups, its header describes {}", container->groups.size(), header->groups.size())};
+    return Error{
+        Code::format, where,
+        fmt::format("has {} groups, its header describes {}", container->groups.size(), header->groups.size())};
   }
   for (const auto group : container->groups) {
     artifact.groups_.push_back({static_cast<std::size_t>(group.data() - artifact.bytes_.data()), group.size()});
@@ -221,7 +230,8 @@ Result<std::vector<StreamBytes>> Artifact::unpack(const Decoders& decoders) cons
     for (std::size_t i = 0; i < members.size(); ++i) {
       std::vector<StreamBytes> group;
       for (const std::size_t member : members[i]) {
-        group.push_back({streams[member].name, std::vector<std::uint8_t>(static_cast<std::size_t>(streams[member].bytes))});
+        group.push_back(
+            {streams[member].name, std::vector<std::uint8_t>(static_cast<std::size_t>(streams[member].bytes))});
       }
       Object compressor;
       const auto& record = header_.groups[i].compressor;
@@ -232,7 +242,8 @@ Result<std::vector<StreamBytes>> Artifact::unpack(const Decoders& decoders) cons
       }
       const auto packed = std::span(bytes_).subspan(groups_[i].begin, groups_[i].size);
       if (auto unpacked = unpack_group(record ? &compressor : nullptr, packed, group); !unpacked) {
-        return Error{unpacked.error().code, where_, fmt::format("group {} at byte {}: {}", i, groups_[i].begin, unpacked.error().message())};
+        return Error{unpacked.error().code, where_,
+                     fmt::format("group {} at byte {}: {}", i, groups_[i].begin, unpacked.error().message())};
       }
       put_back(out, members[i], group);
     }

@@ -1,5 +1,5 @@
-// artifact.caddie: everything that scoring needs of a model, in one file. Writing packs what quantizers made; reading needs the
-// file and the plugins it names, nothing else. The same input gives the same bytes. One thread.
+// artifact.caddie: everything that scoring needs of a model, in one file. Writing packs what quantizers made; reading
+// needs the file and the plugins it names, nothing else. The same input gives the same bytes. One thread.
 //
 //   quantize(weights) -> Quantized -> write_artifact -> bytes -> Artifact::open -> decode -> the weights, bit for bit
 #pragma once
@@ -23,8 +23,8 @@ struct WriteRequest {
   const Quantized* quantized = nullptr;
   std::span<const QuantizerEntry> quantizers;    // those that quantize() was given
   std::span<const CompressorEntry> compressors;  // none: streams are stored as they are, for files between two stages
-  nlohmann::json manifest;  // what rebuilds the model: dims and blocks; opaque here
-  nlohmann::json run;       // seed, digest of the tokenizer and the like; opaque here
+  nlohmann::json manifest;                       // what rebuilds the model: dims and blocks; opaque here
+  nlohmann::json run;                            // seed, digest of the tokenizer and the like; opaque here
 };
 
 struct Written {

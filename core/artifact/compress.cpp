@@ -30,8 +30,9 @@ std::size_t total_bytes(std::span<const StreamBytes> streams) {
 
 Result<void> split_stored(std::span<const std::uint8_t> packed, std::span<StreamBytes> streams) {
   if (packed.size() != total_bytes(streams)) {
-    return Error{Code::format, "", fmt::format("a group stored as it is has {} bytes; its streams need {}", packed.size(),
-                                               total_bytes(streams))};
+    return Error{
+        Code::format, "",
+        fmt::format("a group stored as it is has {} bytes; its streams need {}", packed.size(), total_bytes(streams))};
   }
   for (StreamBytes& stream : streams) {
     if (!stream.bytes.empty()) std::memcpy(stream.bytes.data(), packed.data(), stream.bytes.size());
@@ -43,7 +44,8 @@ Result<void> split_stored(std::span<const std::uint8_t> packed, std::span<Stream
 Result<void> check_round_trip(const Object& compressor, std::span<const std::uint8_t> packed,
                               std::span<const StreamBytes> streams) {
   std::vector<StreamBytes> back;
-  for (const StreamBytes& stream : streams) back.push_back({stream.name, std::vector<std::uint8_t>(stream.bytes.size())});
+  for (const StreamBytes& stream : streams)
+    back.push_back({stream.name, std::vector<std::uint8_t>(stream.bytes.size())});
   if (auto unpacked = unpack_group(&compressor, packed, back); !unpacked) return unpacked;
   for (std::size_t i = 0; i < streams.size(); ++i) {
     if (back[i].bytes == streams[i].bytes) continue;
@@ -78,8 +80,8 @@ Result<std::vector<std::uint8_t>> pack_group(const Object& compressor, std::span
   std::vector<caddie_bytes> list = views(streams);
   plugins::StreamSink sink(2 * total_bytes(streams) + (1u << 20));
   const auto called = plugins::call_plugin(compressor.instance(), [&](caddie_error* error) {
-    return compressor.table<caddie_compressor>().pack(compressor.abi(), list.data(), static_cast<std::uint32_t>(list.size()),
-                                                      sink.abi(), error);
+    return compressor.table<caddie_compressor>().pack(compressor.abi(), list.data(),
+                                                      static_cast<std::uint32_t>(list.size()), sink.abi(), error);
   });
   if (sink.overflowed()) {
     return Error{Code::internal, compressor.instance(), "writes more than twice what it was given; it is defective"};
@@ -90,7 +92,8 @@ Result<std::vector<std::uint8_t>> pack_group(const Object& compressor, std::span
   return packed;
 }
 
-Result<void> unpack_group(const Object* compressor, std::span<const std::uint8_t> packed, std::span<StreamBytes> streams) {
+Result<void> unpack_group(const Object* compressor, std::span<const std::uint8_t> packed,
+                          std::span<StreamBytes> streams) {
   if (compressor == nullptr) return split_stored(packed, streams);
   std::vector<caddie_bytes> list = views(streams);
   const caddie_str bytes{reinterpret_cast<const char*>(packed.data()), packed.size()};

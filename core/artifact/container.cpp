@@ -46,7 +46,8 @@ Result<std::vector<std::uint8_t>> pack_header(std::string_view header) {
   std::vector<std::uint8_t> packed(ZSTD_compressBound(header.size()));
   const std::size_t size = ZSTD_compress2(context.get(), packed.data(), packed.size(), header.data(), header.size());
   if (ZSTD_isError(size) != 0) {
-    return Error{Code::internal, "artifact", fmt::format("the header could not be packed: {}", ZSTD_getErrorName(size))};
+    return Error{Code::internal, "artifact",
+                 fmt::format("the header could not be packed: {}", ZSTD_getErrorName(size))};
   }
   packed.resize(size);
   return packed;
@@ -67,13 +68,15 @@ Result<std::string> unpack_header(std::span<const std::uint8_t> packed, std::siz
 Result<Prefix> read_prefix(std::span<const std::uint8_t> bytes, const std::string& where) {
   const auto bad = [&](std::string text) { return Error{Code::format, where, std::move(text)}; };
   if (bytes.size() < kPrefixBytes) {
-    return bad(fmt::format("is {} bytes long, shorter than the {} bytes that begin an artifact", bytes.size(), kPrefixBytes));
+    return bad(
+        fmt::format("is {} bytes long, shorter than the {} bytes that begin an artifact", bytes.size(), kPrefixBytes));
   }
   Prefix prefix;
   std::memcpy(&prefix, bytes.data(), sizeof prefix);
   if (prefix.magic != kMagic) return bad("is no artifact: the first eight bytes are not its mark");
   if (prefix.version != kFormatVersion) {
-    return bad(fmt::format("is an artifact of version {} (byte 8); this program reads version {}", prefix.version, kFormatVersion));
+    return bad(fmt::format("is an artifact of version {} (byte 8); this program reads version {}", prefix.version,
+                           kFormatVersion));
   }
   if (prefix.total != bytes.size()) {
     return bad(fmt::format("is {} bytes long, but promises {} (byte 24); the file is {}", bytes_text(bytes.size()),
@@ -88,13 +91,16 @@ Result<Prefix> read_prefix(std::span<const std::uint8_t> bytes, const std::strin
 
 }  // namespace
 
-Result<std::vector<std::uint8_t>> format_container(std::string_view header, std::span<const std::vector<std::uint8_t>> groups) {
+Result<std::vector<std::uint8_t>> format_container(std::string_view header,
+                                                   std::span<const std::vector<std::uint8_t>> groups) {
   if (header.size() > kMaxHeaderBytes) {
-    return Error{Code::argument, "artifact", fmt::format("the header has {} bytes; at most {} are allowed",
-                                                         bytes_text(header.size()), bytes_text(kMaxHeaderBytes))};
+    return Error{Code::argument, "artifact",
+                 fmt::format("the header has {} bytes; at most {} are allowed", bytes_text(header.size()),
+                             bytes_text(kMaxHeaderBytes))};
   }
   if (groups.size() > kMaxGroups) {
-    return Error{Code::argument, "artifact", fmt::format("{} groups; at most {} are allowed", groups.size(), kMaxGroups)};
+    return Error{Code::argument, "artifact",
+                 fmt::format("{} groups; at most {} are allowed", groups.size(), kMaxGroups)};
   }
   auto packed = pack_header(header);
   if (!packed) return packed.error();
@@ -111,8 +117,13 @@ Result<std::vector<std::uint8_t>> format_container(std::string_view header, std:
   bytes.insert(bytes.end(), packed->begin(), packed->end());
   for (const auto& group : groups) bytes.insert(bytes.end(), group.begin(), group.end());
 
-  Prefix prefix{kMagic, kFormatVersion, static_cast<std::uint32_t>(groups.size()), static_cast<std::uint32_t>(packed->size()),
-                static_cast<std::uint32_t>(header.size()), total, {}};
+  Prefix prefix{kMagic,
+                kFormatVersion,
+                static_cast<std::uint32_t>(groups.size()),
+                static_cast<std::uint32_t>(packed->size()),
+                static_cast<std::uint32_t>(header.size()),
+                total,
+                {}};
   std::memcpy(bytes.data(), &prefix, sizeof prefix);
   prefix.digest = digest_of(bytes);
   std::memcpy(bytes.data(), &prefix, sizeof prefix);
@@ -123,13 +134,16 @@ Result<Container> parse_container(std::span<const std::uint8_t> bytes, const std
   auto prefix = read_prefix(bytes, where);
   if (!prefix) return prefix.error();
   const auto bad = [&](std::string text) { return Error{Code::format, where, std::move(text)}; };
-  if (prefix->groups > kMaxGroups) return bad(fmt::format("promises {} groups (byte 12); at most {} are allowed", prefix->groups, kMaxGroups));
+  if (prefix->groups > kMaxGroups)
+    return bad(fmt::format("promises {} groups (byte 12); at most {} are allowed", prefix->groups, kMaxGroups));
   if (prefix->header > kMaxHeaderBytes) {
-    return bad(fmt::format("promises a header of {} bytes (byte 20); at most {} are allowed", prefix->header, kMaxHeaderBytes));
+    return bad(fmt::format("promises a header of {} bytes (byte 20); at most {} are allowed", prefix->header,
+                           kMaxHeaderBytes));
   }
   std::size_t at = kPrefixBytes;
   const std::size_t table_bytes = prefix->groups * sizeof(std::uint64_t);
-  if (table_bytes > bytes.size() - at) return bad(fmt::format("ends inside the table of its {} groups (byte {})", prefix->groups, at));
+  if (table_bytes > bytes.size() - at)
+    return bad(fmt::format("ends inside the table of its {} groups (byte {})", prefix->groups, at));
   std::vector<std::uint64_t> sizes(prefix->groups);
   if (table_bytes > 0) std::memcpy(sizes.data(), bytes.data() + at, table_bytes);
   at += table_bytes;

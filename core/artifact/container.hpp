@@ -1,5 +1,5 @@
-// The bytes of artifact.caddie: a fixed prefix, a packed header text, and packed groups; a digest over all of it. This layer
-// knows neither plugins nor JSON. docs/formats/artifact.md describes every byte. Any thread.
+// The bytes of artifact.caddie: a fixed prefix, a packed header text, and packed groups; a digest over all of it. This
+// layer knows neither plugins nor JSON. docs/formats/artifact.md describes every byte. Any thread.
 //
 //    0  magic "CADDIE" 0x1A 0x0A
 //    8  u32 version            12  u32 groups
@@ -34,10 +34,11 @@ struct Container {
 };
 
 // Same header and groups, same bytes.
-Result<std::vector<std::uint8_t>> format_container(std::string_view header, std::span<const std::vector<std::uint8_t>> groups);
+Result<std::vector<std::uint8_t>> format_container(std::string_view header,
+                                                   std::span<const std::vector<std::uint8_t>> groups);
 
-// Any bytes at all: every length is checked against what remains, and the digest against the content, before anything else
-// is believed. Errors say what is wrong and at which byte. `where` is for errors.
+// Any bytes at all: every length is checked against what remains, and the digest against the content, before anything
+// else is believed. Errors say what is wrong and at which byte. `where` is for errors.
 Result<Container> parse_container(std::span<const std::uint8_t> bytes, const std::string& where);
 
 }  // namespace caddie::artifact

@@ -34,7 +34,8 @@ class Node {
     return {json.at(key), path_ + "/" + key};
   }
   void only(std::initializer_list<const char*> known) const {
-    for (const auto& [key, value] : object().items()) {
+    for (const auto& item : object().items()) {
+      const std::string& key = item.key();
       const bool found = std::any_of(known.begin(), known.end(), [&](const char* name) { return key == name; });
       if (!found) fail(fmt::format("\"{:.60}\" is unknown", key));
     }
@@ -109,7 +110,8 @@ TensorRecord read_tensor(const Node& node, std::size_t quantizers, Limits& left)
   TensorRecord record;
   record.id.name = node.at("name").text();
   record.id.role = node.at("role").text();
-  if (node.has("layer")) record.id.layer = static_cast<int>(node.at("layer").integer(0, std::numeric_limits<int>::max()));
+  if (node.has("layer"))
+    record.id.layer = static_cast<int>(node.at("layer").integer(0, std::numeric_limits<int>::max()));
   std::int64_t room = left.elements;
   for (const Node& length : node.at("shape").items()) {
     if (record.id.shape.rank() == graph::Shape::kMaxRank) node.fail("has more than eight axes");
@@ -174,7 +176,8 @@ Header read_header(const Json& json, const Limits& limits) {
   names.clear();
   Limits left = limits;
   const Node tensors = root.at("tensors");
-  if (static_cast<std::int64_t>(tensors.json().size()) > limits.tensors) tensors.fail("there are more tensors than this reader accepts");
+  if (static_cast<std::int64_t>(tensors.json().size()) > limits.tensors)
+    tensors.fail("there are more tensors than this reader accepts");
   for (const Node& node : tensors.items()) {
     header.tensors.push_back(read_tensor(node, header.quantizers.size(), left));
     if (!names.insert(header.tensors.back().id.name).second) node.fail("two tensors have this name");
@@ -232,7 +235,9 @@ std::string header_text(const Header& header) {
 }
 
 Result<Header> parse_header(std::string_view text, const Limits& limits, const std::string& where) {
-  const auto bad = [&](const std::string& what) { return Error{Code::format, where, "the header is damaged: " + what}; };
+  const auto bad = [&](const std::string& what) {
+    return Error{Code::format, where, "the header is damaged: " + what};
+  };
   if (nested_too_deeply(text, 64)) return bad("it is nested more than 64 deep");
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return bad("it is no JSON");

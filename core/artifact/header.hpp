@@ -1,5 +1,5 @@
-// The header of an artifact: which model, which plugins with which configuration, which tensors, which streams in which group.
-// As text it is canonical JSON (sorted keys, no spaces, shortest numbers). Plain values; any thread.
+// The header of an artifact: which model, which plugins with which configuration, which tensors, which streams in which
+// group. As text it is canonical JSON (sorted keys, no spaces, shortest numbers). Plain values; any thread.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,9 @@ struct Limits {
 
 std::string header_text(const Header& header);
 
-// Any text at all. Checks types, ranges and references: names are unique, every encoding names a quantizer, shapes multiply
-// within the limits, parts are no larger than their tensors allow, and the groups hold every stream exactly once.
+// Any text at all. Checks types, ranges and references: names are unique, every encoding names a quantizer, shapes
+// multiply within the limits, parts are no larger than their tensors allow, and the groups hold every stream exactly
+// once.
 Result<Header> parse_header(std::string_view text, const Limits& limits, const std::string& where);
 
 // The streams of a list of tensors in their order: by quantizer, then by part name.

@@ -8,7 +8,8 @@ namespace caddie::artifact {
 namespace {
 
 const Part* find(const caddie_parts& parts, std::string_view name) {
-  const auto at = std::find_if(parts.list.begin(), parts.list.end(), [&](const Part& part) { return part.name == name; });
+  const auto at =
+      std::find_if(parts.list.begin(), parts.list.end(), [&](const Part& part) { return part.name == name; });
   return at == parts.list.end() ? nullptr : &*at;
 }
 
@@ -24,7 +25,8 @@ caddie_code put(caddie_parts* parts, const char* name, const void* bytes, std::u
   }
   if (find(*parts, name) != nullptr) return refuse(parts, fmt::format("the part \"{}\" was stored twice", name));
   if (size > static_cast<std::uint64_t>(parts->room)) {
-    return refuse(parts, fmt::format("the part \"{}\" of {} bytes is larger than a tensor of this size may need", name, size));
+    return refuse(parts,
+                  fmt::format("the part \"{}\" of {} bytes is larger than a tensor of this size may need", name, size));
   }
   try {
     const auto* from = static_cast<const std::uint8_t*>(bytes);

@@ -1,5 +1,5 @@
-// Parts: the named byte arrays that one quantizer stores one tensor as, and the table through which plugins write and read
-// them. A Parts belongs to one thread while a plugin works on it.
+// Parts: the named byte arrays that one quantizer stores one tensor as, and the table through which plugins write and
+// read them. A Parts belongs to one thread while a plugin works on it.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,9 @@ const caddie_quantizer& table_of(const Object& object) { return object.table<cad
 bool is_decorator(const QuantizerEntry& entry) { return table_of(*entry.object).decorator != 0; }
 const std::string& instance_of(const QuantizerEntry& entry) { return entry.object->instance(); }
 
-std::string place(const Object& object, const TensorId& id) { return fmt::format("{} on {}", object.instance(), id.name); }
+std::string place(const Object& object, const TensorId& id) {
+  return fmt::format("{} on {}", object.instance(), id.name);
+}
 
 // The position of the first value that is not finite, or the size.
 std::size_t first_not_finite(std::span<const float> values) {
@@ -34,10 +36,12 @@ Result<void> check_weights(std::span<const NamedTensor> weights) {
     const TensorId& id = tensor.id;
     if (!names.insert(id.name).second) return Error{Code::argument, id.name, "two tensors have this name"};
     for (const std::int64_t length : id.shape.lengths()) {
-      if (length < 1) return Error{Code::shape, id.name, fmt::format("has the shape {}; an axis has no length", id.shape.text())};
+      if (length < 1)
+        return Error{Code::shape, id.name, fmt::format("has the shape {}; an axis has no length", id.shape.text())};
     }
     if (static_cast<std::int64_t>(tensor.data.size()) != id.shape.elements()) {
-      return Error{Code::shape, id.name, fmt::format("has {} values for the shape {}", tensor.data.size(), id.shape.text())};
+      return Error{Code::shape, id.name,
+                   fmt::format("has {} values for the shape {}", tensor.data.size(), id.shape.text())};
     }
     const std::size_t bad = first_not_finite(tensor.data);
     if (bad < tensor.data.size()) {
@@ -59,21 +63,23 @@ Result<void> check_entries(std::span<const QuantizerEntry> entries) {
   }
   for (const QuantizerEntry& entry : entries) {
     if (!is_decorator(entry) && !entry.over.empty()) {
-      return Error{Code::argument, instance_of(entry),
-                   fmt::format("{} is no decorator and stands over nothing; remove \"over\"", entry.object->description().id)};
+      return Error{
+          Code::argument, instance_of(entry),
+          fmt::format("{} is no decorator and stands over nothing; remove \"over\"", entry.object->description().id)};
     }
     for (const std::string& below : entry.over) {
       if (std::find(bases.begin(), bases.end(), below) != bases.end()) continue;
       return Error{Code::argument, instance_of(entry),
-                   fmt::format("stands over \"{}\", which is none of the quantizers {}{}", below, fmt::join(bases, ", "),
-                               did_you_mean(below, bases))};
+                   fmt::format("stands over \"{}\", which is none of the quantizers {}{}", below,
+                               fmt::join(bases, ", "), did_you_mean(below, bases))};
     }
   }
   return {};
 }
 
 // For each tensor the entry of its base quantizer.
-Result<std::vector<std::size_t>> base_owners(std::span<const NamedTensor> weights, std::span<const QuantizerEntry> entries) {
+Result<std::vector<std::size_t>> base_owners(std::span<const NamedTensor> weights,
+                                             std::span<const QuantizerEntry> entries) {
   std::vector<plugins::TensorKey> keys;
   for (const NamedTensor& tensor : weights) keys.push_back(key_of(tensor.id));
   std::vector<plugins::Claimant> claimants;
@@ -95,8 +101,9 @@ Result<std::span<const float>> moments_of(const Moments& moments, const TensorId
   const std::int64_t rows = id.shape.rank() < 2 ? 1 : id.shape[0];
   const std::int64_t columns = id.shape.elements() / rows;
   if (static_cast<std::int64_t>(at->second.size()) != columns * columns) {
-    return Error{Code::shape, id.name, fmt::format("has second moments of {} values; its {} columns need {}", at->second.size(),
-                                                   columns, columns * columns)};
+    return Error{Code::shape, id.name,
+                 fmt::format("has second moments of {} values; its {} columns need {}", at->second.size(), columns,
+                             columns * columns)};
   }
   return std::span<const float>(at->second);
 }
@@ -123,7 +130,8 @@ Result<std::vector<Part>> encode(const Object& object, const NamedTensor& tensor
   return std::move(parts.list);
 }
 
-Result<void> decode_onto(const Object& object, const TensorId& id, const std::vector<Part>& parts, std::vector<float>& values) {
+Result<void> decode_onto(const Object& object, const TensorId& id, const std::vector<Part>& parts,
+                         std::vector<float>& values) {
   const caddie_tensor_info info = info_of(id);
   const caddie_parts readable{parts, 0, {}};
   const auto called = plugins::call_plugin(place(object, id), [&](caddie_error* error) {
@@ -179,15 +187,17 @@ class Work {
     std::vector<std::size_t> candidates;
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       const std::string& base = instance_of(entries_[result_.tensors[i].encodings.front().quantizer]);
-      const bool below = entry.over.empty() || std::find(entry.over.begin(), entry.over.end(), base) != entry.over.end();
+      const bool below =
+          entry.over.empty() || std::find(entry.over.begin(), entry.over.end(), base) != entry.over.end();
       if (below && entry.claims.matches(key_of(weights_[i].id))) candidates.push_back(i);
     }
     auto chosen = choose(entry, candidates);
     if (!chosen) return chosen.error();
     if (chosen->empty() && !entry.allow_inert) {
-      return Error{Code::argument, instance_of(entry),
-                   fmt::format("corrects nothing (of {} tensors it stands over); widen \"over\" or its claims, or remove it",
-                               candidates.size())};
+      return Error{
+          Code::argument, instance_of(entry),
+          fmt::format("corrects nothing (of {} tensors it stands over); widen \"over\" or its claims, or remove it",
+                      candidates.size())};
     }
     for (const std::size_t tensor : *chosen) {
       if (auto added = add(tensor, quantizer); !added) return added;
@@ -198,7 +208,8 @@ class Work {
   Quantized take() { return std::move(result_); }
 
  private:
-  Result<std::vector<std::size_t>> choose(const QuantizerEntry& entry, const std::vector<std::size_t>& candidates) const {
+  Result<std::vector<std::size_t>> choose(const QuantizerEntry& entry,
+                                          const std::vector<std::size_t>& candidates) const {
     if (candidates.empty()) return std::vector<std::size_t>{};
     if (table_of(*entry.object).choose == nullptr) {
       return Error{Code::abi, instance_of(entry), "is a decorator without a function that chooses tensors"};
@@ -212,7 +223,8 @@ class Work {
     std::vector<std::uint8_t> flags(candidates.size());
     const auto called = plugins::call_plugin(instance_of(entry), [&](caddie_error* error) {
       return table_of(*entry.object)
-          .choose(entry.object->abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(), flags.data(), error);
+          .choose(entry.object->abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(),
+                  flags.data(), error);
     });
     if (!called) return called.error();
     std::vector<std::size_t> chosen;

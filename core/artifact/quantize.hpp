@@ -1,8 +1,8 @@
 // From weights to parts: which quantizer takes which tensor, what it stores, and what comes back when it is decoded.
 //
-// Every tensor has exactly one base quantizer. Decorators follow in the manifest's order: each looks at the tensors of the
-// quantizers it stands over, sees their weights and what is decoded so far, chooses some, and adds a correction to them.
-// Deterministic when the plugins are. One thread.
+// Every tensor has exactly one base quantizer. Decorators follow in the manifest's order: each looks at the tensors of
+// the quantizers it stands over, sees their weights and what is decoded so far, chooses some, and adds a correction to
+// them. Deterministic when the plugins are. One thread.
 #pragma once
 
 #include <map>
@@ -48,12 +48,13 @@ struct Quantized {
 // Sum of x x^T over the inputs of a matrix, [n, n] with n its columns, by tensor name.
 using Moments = std::map<std::string, std::vector<float>, std::less<>>;
 
-// Errors (all of the routing at once): tensors nobody or several claim, quantizers that take nothing, weights or decoded
-// values that are not finite, what plugins report. `weights` must have unique names.
+// Errors (all of the routing at once): tensors nobody or several claim, quantizers that take nothing, weights or
+// decoded values that are not finite, what plugins report. `weights` must have unique names.
 Result<Quantized> quantize(std::span<const NamedTensor> weights, std::span<const QuantizerEntry> entries,
                            const Moments& moments);
 
-// The values of one tensor from its encodings. `objects` are indexed as Encoding::quantizer is; none of them is nullptr.
+// The values of one tensor from its encodings. `objects` are indexed as Encoding::quantizer is; none of them is
+// nullptr.
 Result<NamedTensor> decode_tensor(const QuantizedTensor& tensor, std::span<const plugins::Object* const> objects);
 
 }  // namespace caddie::artifact

@@ -9,7 +9,8 @@
 namespace caddie::artifact {
 namespace {
 
-// Bits that each byte value of a stream costs. A little is added so that streams of one repeated byte are shared by length.
+// Bits that each byte value of a stream costs. A little is added so that streams of one repeated byte are shared by
+// length.
 std::array<double, 256> byte_costs(std::span<const std::uint8_t> bytes) {
   std::array<std::int64_t, 256> counts{};
   for (const std::uint8_t byte : bytes) ++counts[byte];
@@ -47,7 +48,8 @@ std::map<std::string, std::vector<Slice>> slices_of(const Header& header) {
   return slices;
 }
 
-void share_among_tensors(const StreamBytes& stream, std::int64_t bytes, const std::vector<Slice>& slices, SizeTable& table) {
+void share_among_tensors(const StreamBytes& stream, std::int64_t bytes, const std::vector<Slice>& slices,
+                         SizeTable& table) {
   const auto costs = byte_costs(stream.bytes);
   std::vector<double> weights;
   std::span<const std::uint8_t> rest = stream.bytes;
@@ -86,14 +88,15 @@ std::vector<std::int64_t> apportion(std::int64_t total, std::span<const double> 
   }
   std::vector<std::size_t> order(weights.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
   for (std::size_t i = 0; left > 0 && sum > 0 && i < order.size(); ++i, --left) ++shares[order[i]];
   shares[order.front()] += left;
   return shares;
 }
 
-SizeTable attribute_sizes(const Header& header, std::span<const StreamBytes> streams, std::span<const std::int64_t> group_bytes,
-                          std::int64_t container_bytes) {
+SizeTable attribute_sizes(const Header& header, std::span<const StreamBytes> streams,
+                          std::span<const std::int64_t> group_bytes, std::int64_t container_bytes) {
   SizeTable table;
   const SizeRow container{"container", container_bytes, container_bytes};
   table.total = container_bytes;

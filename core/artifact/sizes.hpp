@@ -1,6 +1,6 @@
-// Where the bytes of an artifact are. Groups, header and prefix are counted; streams and tensors share the bytes of their group.
-// A share is an estimate: a byte of a stream costs -log2 of its frequency in that stream, and what a group really weighs is
-// divided in proportion. Every table adds up to the total exactly. Plain values; any thread.
+// Where the bytes of an artifact are. Groups, header and prefix are counted; streams and tensors share the bytes of
+// their group. A share is an estimate: a byte of a stream costs -log2 of its frequency in that stream, and what a group
+// really weighs is divided in proportion. Every table adds up to the total exactly. Plain values; any thread.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ CapCheck check_cap(std::int64_t artifact_bytes, std::int64_t code_bytes, std::in
 std::vector<std::int64_t> apportion(std::int64_t total, std::span<const double> weights);
 
 // `streams` are those of streams_of(header), in that order, with their bytes; `group_bytes` the packed sizes.
-SizeTable attribute_sizes(const Header& header, std::span<const StreamBytes> streams, std::span<const std::int64_t> group_bytes,
-                          std::int64_t container_bytes);
+SizeTable attribute_sizes(const Header& header, std::span<const StreamBytes> streams,
+                          std::span<const std::int64_t> group_bytes, std::int64_t container_bytes);
 
 }  // namespace caddie::artifact

@@ -13,10 +13,10 @@ namespace caddie::artifact {
 
 // Who a tensor is.
 struct TensorId {
-  std::string name;   // "blocks.7.attn.q.weight"; unique in a model
-  std::string role;   // "matrix", "embedding", "scalar", "head", "adapter"
-  int layer = -1;     // -1 outside the layers
-  graph::Shape shape; // every length is at least 1
+  std::string name;    // "blocks.7.attn.q.weight"; unique in a model
+  std::string role;    // "matrix", "embedding", "scalar", "head", "adapter"
+  int layer = -1;      // -1 outside the layers
+  graph::Shape shape;  // every length is at least 1
 
   friend bool operator==(const TensorId&, const TensorId&) = default;
 };

@@ -144,8 +144,8 @@ Result<std::vector<std::size_t>> assign_owners(std::span<const TensorKey> tensor
     if (claimant.claims.rest()) rest.push_back(claimant.instance);
   }
   if (rest.size() > 1) {
-    problems.push_back(fmt::format("the {}s {} all ask for the rest; give claims to all but one", kind,
-                                   fmt::join(rest, ", ")));
+    problems.push_back(
+        fmt::format("the {}s {} all ask for the rest; give claims to all but one", kind, fmt::join(rest, ", ")));
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const std::vector<std::size_t> wanted = wanted_by(tensors[i], claimants);
@@ -157,17 +157,20 @@ Result<std::vector<std::size_t>> assign_owners(std::span<const TensorKey> tensor
     } else {
       std::vector<std::string> names;
       for (const std::size_t claimant : wanted) names.push_back(claimants[claimant].instance);
-      problems.push_back(fmt::format("{} is claimed by {}; one {} may own it", tensors[i].name, fmt::join(names, " and "), kind));
+      problems.push_back(
+          fmt::format("{} is claimed by {}; one {} may own it", tensors[i].name, fmt::join(names, " and "), kind));
     }
   }
   if (!unclaimed.empty()) {
-    problems.push_back(fmt::format("no {} claims {}; widen the claims of one, or add one with empty claims for the rest", kind,
-                                   fmt::join(unclaimed, ", ")));
+    problems.push_back(
+        fmt::format("no {} claims {}; widen the claims of one, or add one with empty claims for the rest", kind,
+                    fmt::join(unclaimed, ", ")));
   }
   for (std::size_t i = 0; i < claimants.size(); ++i) {
     if (taken[i] > 0 || claimants[i].allow_inert) continue;
-    problems.push_back(fmt::format("the {} {} takes nothing (it claims {}; roles here: {}); correct its claims, or remove it",
-                                   kind, claimants[i].instance, claimants[i].claims.text(), roles_of(tensors)));
+    problems.push_back(
+        fmt::format("the {} {} takes nothing (it claims {}; roles here: {}); correct its claims, or remove it", kind,
+                    claimants[i].instance, claimants[i].claims.text(), roles_of(tensors)));
   }
   if (!problems.empty()) return Error{Code::argument, "", fmt::format("{}", fmt::join(problems, ". "))};
   return owners;

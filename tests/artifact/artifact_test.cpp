@@ -144,9 +144,11 @@ TEST(Artifact, HeaderAndGroupsMustAgree) {
 TEST(Artifact, MissingAndNewerPluginsAreNamed) {
   const Sample sample;
   const auto replaced = [&](const char* pointer, const char* value) {
-    return decode_refusal(with_header(sample.bytes, [&](json& header) { header[json::json_pointer(pointer)] = value; }));
+    return decode_refusal(
+        with_header(sample.bytes, [&](json& header) { header[json::json_pointer(pointer)] = value; }));
   };
-  EXPECT_THAT(replaced("/quantizers/3/use", "lqr"), AllOf(HasSubstr("needs the quantizer \"lqr\""), HasSubstr("did you mean \"lqer\"")));
+  EXPECT_THAT(replaced("/quantizers/3/use", "lqr"),
+              AllOf(HasSubstr("needs the quantizer \"lqr\""), HasSubstr("did you mean \"lqer\"")));
   EXPECT_THAT(replaced("/groups/0/use", "nothing-like-it"), HasSubstr("needs the compressor"));
   EXPECT_THAT(replaced("/quantizers/0/version", "2.0.0"), AllOf(HasSubstr("int-row 2.0.0"), HasSubstr("2.x")));
   EXPECT_EQ(replaced("/quantizers/0/version", "1.9.3"), "");
@@ -164,16 +166,20 @@ TEST(Artifact, ConfigurationsAreChecked) {
   };
   EXPECT_TRUE(artifact.decode(strict));
   EXPECT_THAT(seen, testing::UnorderedElementsAre("int-row", "int-row", "passthrough", "lqer", "zstd", "lzma"));
-  strict.check = [](const plugins::Description&, const json&) -> Result<json> { return Error{Code::argument, "bits", "is 9"}; };
+  strict.check = [](const plugins::Description&, const json&) -> Result<json> {
+    return Error{Code::argument, "bits", "is 9"};
+  };
   EXPECT_THAT(refusal(artifact.decode(strict)), AllOf(HasSubstr("matrices"), HasSubstr("bits: is 9")));
 
   for (const int bits : {-1, 0, 1, 9, 64, 1000}) {
-    const Bytes changed = with_header(sample.bytes, [&](json& header) { header["quantizers"][0]["config"]["bits"] = bits; });
+    const Bytes changed =
+        with_header(sample.bytes, [&](json& header) { header["quantizers"][0]["config"]["bits"] = bits; });
     EXPECT_THAT(decode_refusal(changed), HasSubstr("bits")) << bits;
   }
   for (const char* key : {"rank", "group"}) {
     for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{1} << 40}) {
-      const Bytes changed = with_header(sample.bytes, [&](json& header) { header["quantizers"][3]["config"][key] = value; });
+      const Bytes changed =
+          with_header(sample.bytes, [&](json& header) { header["quantizers"][3]["config"][key] = value; });
       EXPECT_NE(decode_refusal(changed), "") << key << value;
     }
   }
@@ -196,7 +202,8 @@ TEST(Write, EveryStreamHasOneCompressor) {
   };
   EXPECT_EQ(refused({{"*"}}), "");
   EXPECT_EQ(refused({{}}), "");
-  EXPECT_THAT(refused({{"*.codes"}}), AllOf(HasSubstr("no compressor claims"), HasSubstr("matrices.scales"), HasSubstr("fix.a_scales")));
+  EXPECT_THAT(refused({{"*.codes"}}),
+              AllOf(HasSubstr("no compressor claims"), HasSubstr("matrices.scales"), HasSubstr("fix.a_scales")));
   EXPECT_THAT(refused({{"*.codes"}, {"*"}}), HasSubstr("matrices.codes is claimed by c0 and c1"));
   EXPECT_THAT(refused({{"*.kodes"}, {}}), HasSubstr("c0 takes nothing"));
   EXPECT_THAT(refused({{}, {}}), HasSubstr("ask for the rest"));
@@ -211,13 +218,15 @@ TEST(Write, CompressorsThatLoseSomethingAreFound) {
     bench.compressor("lossy-compressor", "lossy", config);
     return refusal(write_artifact({&sample.coded, bench.quantizers, bench.compressors, manifest(), {}}));
   };
-  EXPECT_THAT(refused({}), AllOf(HasSubstr("lossy: does not give the stream"), HasSubstr("lossy-compressor 1.0.0 is defective")));
+  EXPECT_THAT(refused({}),
+              AllOf(HasSubstr("lossy: does not give the stream"), HasSubstr("lossy-compressor 1.0.0 is defective")));
   EXPECT_THAT(refused({{"swells", true}}), HasSubstr("more than twice"));
 }
 
 TEST(Write, TextsMustBeUtf8) {
   const Sample sample;
-  EXPECT_THAT(refusal(write_artifact({&sample.coded, sample.bench.quantizers, sample.bench.compressors, {{"name", "na\xefve"}}, {}})),
+  EXPECT_THAT(refusal(write_artifact(
+                  {&sample.coded, sample.bench.quantizers, sample.bench.compressors, {{"name", "na\xefve"}}, {}})),
               HasSubstr("UTF-8"));
 }
 
@@ -230,10 +239,12 @@ TEST(Write, TheHeaderStaysSmall) {
   std::vector<NamedTensor> weights;
   for (int layer = 0; layer < 11; ++layer) {
     const std::string at = "blocks." + std::to_string(layer) + ".";
-    for (const char* name : {"attn.q.weight", "attn.k.weight", "attn.v.weight", "attn.proj.weight", "mlp.up.weight", "mlp.down.weight"}) {
+    for (const char* name :
+         {"attn.q.weight", "attn.k.weight", "attn.v.weight", "attn.proj.weight", "mlp.up.weight", "mlp.down.weight"}) {
       weights.push_back(tensor(at + name, "matrix", layer, {8, 8}, layer));
     }
-    for (const char* name : {"attn.gain", "attn_scale", "mlp_scale", "resid_mix"}) weights.push_back(tensor(at + name, "scalar", layer, {8}, layer));
+    for (const char* name : {"attn.gain", "attn_scale", "mlp_scale", "resid_mix"})
+      weights.push_back(tensor(at + name, "scalar", layer, {8}, layer));
   }
   const Written made = written(bench, quantized(bench, weights));
   EXPECT_EQ(made.sizes.groups.front().name, "container");

@@ -57,12 +57,14 @@ TEST(Header, StreamsAddUpOverTensors) {
 }
 
 TEST(Header, EveryKeyIsNeededAndNoOtherIsAllowed) {
-  for (const char* key : {"/manifest", "/run", "/quantizers", "/tensors", "/groups", "/quantizers/0/use", "/quantizers/0/version",
-                          "/quantizers/0/instance", "/tensors/0/name", "/tensors/0/role", "/tensors/0/shape", "/tensors/0/coded",
-                          "/tensors/0/coded/0/by", "/tensors/0/coded/0/parts", "/groups/0/streams", "/groups/0/instance"}) {
+  for (const char* key :
+       {"/manifest", "/run", "/quantizers", "/tensors", "/groups", "/quantizers/0/use", "/quantizers/0/version",
+        "/quantizers/0/instance", "/tensors/0/name", "/tensors/0/role", "/tensors/0/shape", "/tensors/0/coded",
+        "/tensors/0/coded/0/by", "/tensors/0/coded/0/parts", "/groups/0/streams", "/groups/0/instance"}) {
     EXPECT_NE(without(key), "") << key;
   }
-  for (const char* key : {"/x", "/quantizers/0/x", "/tensors/0/x", "/tensors/0/coded/0/x", "/groups/0/x", "/groups/1/x"}) {
+  for (const char* key :
+       {"/x", "/quantizers/0/x", "/tensors/0/x", "/tensors/0/coded/0/x", "/groups/0/x", "/groups/1/x"}) {
     EXPECT_THAT(changed(key, 1), HasSubstr("unknown")) << key;
   }
 }

@@ -11,7 +11,8 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string refused(const Bench& bench, const std::vector<NamedTensor>& weights = small_model(), const Moments& moments = {}) {
+std::string refused(const Bench& bench, const std::vector<NamedTensor>& weights = small_model(),
+                    const Moments& moments = {}) {
   return refusal(quantize(weights, bench.quantizers, moments));
 }
 
@@ -32,7 +33,8 @@ TEST(Quantize, EachTensorByItsOwnerAndCorrectionsOnTop) {
       ++corrected;
     }
     double norm = 0;
-    for (std::size_t k = 0; k < weights[i].data.size(); ++k) norm += std::pow(double(weights[i].data[k]) - double(coded.decoded[i].data[k]), 2);
+    for (std::size_t k = 0; k < weights[i].data.size(); ++k)
+      norm += std::pow(double(weights[i].data[k]) - double(coded.decoded[i].data[k]), 2);
     EXPECT_NEAR(coded.error_norms[i], std::sqrt(norm), 1e-12);
     EXPECT_LT(coded.error_norms[i], 0.03 * std::sqrt(static_cast<double>(weights[i].data.size())));
   }
@@ -55,10 +57,12 @@ TEST(Quantize, RoutingMistakesNameTheirTensors) {
   bench.quantizer("int-row", "matrices", {}, R"({"role": "matrix"})");
   bench.quantizer("int-row", "queries", {}, R"({"name": "*.q.weight"})");
   bench.quantizer("passthrough", "tables", {}, R"({"role": "table"})");
-  EXPECT_THAT(refused(bench), AllOf(HasSubstr("blocks.0.attn.q.weight is claimed by matrices and queries"),
-                                    HasSubstr("blocks.1.attn.q.weight is claimed by matrices and queries"),
-                                    HasSubstr("no quantizer claims embed.weight, blocks.0.attn.gain, blocks.1.attn.gain, skip, temperature"),
-                                    HasSubstr("tables takes nothing")));
+  EXPECT_THAT(
+      refused(bench),
+      AllOf(HasSubstr("blocks.0.attn.q.weight is claimed by matrices and queries"),
+            HasSubstr("blocks.1.attn.q.weight is claimed by matrices and queries"),
+            HasSubstr("no quantizer claims embed.weight, blocks.0.attn.gain, blocks.1.attn.gain, skip, temperature"),
+            HasSubstr("tables takes nothing")));
 }
 
 TEST(Quantize, DecoratorsStandOverWhatExistsAndDoSomething) {
@@ -112,7 +116,8 @@ TEST(Quantize, RefusesBadWeights) {
   EXPECT_THAT(refused(bench, {}), HasSubstr("no tensors"));
   auto large = small_model();
   large[1].data[0] = 70000;
-  EXPECT_THAT(refused(bench, large), AllOf(HasSubstr("all on blocks.0.attn.q.weight"), HasSubstr("beyond half precision")));
+  EXPECT_THAT(refused(bench, large),
+              AllOf(HasSubstr("all on blocks.0.attn.q.weight"), HasSubstr("beyond half precision")));
 }
 
 TEST(Quantize, RefusesTwoQuantizersOfOneName) {
@@ -133,9 +138,10 @@ TEST(Quantize, MomentsMustFitTheColumns) {
 
 TEST(Quantize, MisbehavingPluginsAreNamed) {
   const std::vector<NamedTensor> weights = {tensor("a", "matrix", 0, {4, 3}, 1)};
-  for (const auto& [mode, message] : {std::pair{"twice", "stored twice"}, std::pair{"name", "no name for a part"},
-                                      std::pair{"large", "larger than a tensor"}, std::pair{"nan", "decodes to nan at value 11"},
-                                      std::pair{"throw", "not to my taste"}}) {
+  for (const auto& [mode, message] :
+       {std::pair{"twice", "stored twice"}, std::pair{"name", "no name for a part"},
+        std::pair{"large", "larger than a tensor"}, std::pair{"nan", "decodes to nan at value 11"},
+        std::pair{"throw", "not to my taste"}}) {
     Bench bench;
     bench.quantizer("odd-quantizer", "odd", {{"mode", mode}});
     EXPECT_THAT(refused(bench, weights), AllOf(HasSubstr("odd on a"), HasSubstr(message)));

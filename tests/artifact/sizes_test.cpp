@@ -37,7 +37,8 @@ TEST(Apportion, AddsUpAndFollowsTheWeights) {
 }
 
 std::int64_t sum(const std::vector<SizeRow>& rows) {
-  return std::accumulate(rows.begin(), rows.end(), std::int64_t{0}, [](std::int64_t total, const SizeRow& row) { return total + row.bytes; });
+  return std::accumulate(rows.begin(), rows.end(), std::int64_t{0},
+                         [](std::int64_t total, const SizeRow& row) { return total + row.bytes; });
 }
 
 TEST(SizeTable, EveryTableAddsUpToTheFile) {
@@ -65,7 +66,8 @@ TEST(SizeTable, EveryTableAddsUpToTheFile) {
 TEST(SizeTable, SharesFollowInformation) {
   Header header;
   header.quantizers.push_back({"q", "x", "1", {}});
-  for (const char* name : {"zeros", "noise"}) header.tensors.push_back({{name, "matrix", 0, {1000}}, {{0, {{"codes", 1000}}}}});
+  for (const char* name : {"zeros", "noise"})
+    header.tensors.push_back({{name, "matrix", 0, {1000}}, {{0, {{"codes", 1000}}}}});
   header.groups.push_back({std::nullopt, {"q.codes"}});
   StreamBytes stream{"q.codes", std::vector<std::uint8_t>(2000)};
   for (std::size_t i = 1000; i < 2000; ++i) stream.bytes[i] = static_cast<std::uint8_t>(1 + i * 37 % 200);

@@ -15,8 +15,10 @@
 namespace caddie::artifact::test {
 
 inline const plugins::Registry& registry() {
-  static const plugins::Registry all = plugins::Registry::scan(
-      {.folders = {std::string(CADDIE_BUILD_DIR) + "/lib/caddie/plugins", CADDIE_FIXTURES}, .cache_file = {}, .scanner = {}});
+  static const plugins::Registry all =
+      plugins::Registry::scan({.folders = {std::string(CADDIE_BUILD_DIR) + "/lib/caddie/plugins", CADDIE_FIXTURES},
+                               .cache_file = {},
+                               .scanner = {}});
   return all;
 }
 
@@ -38,7 +40,8 @@ inline nlohmann::json with_defaults(const plugins::Description& description, con
 // The objects of a test, which outlive the entries made from them.
 class Bench {
  public:
-  const plugins::Object& make(const char* interface, const char* id, const std::string& instance, nlohmann::json& config) {
+  const plugins::Object& make(const char* interface, const char* id, const std::string& instance,
+                              nlohmann::json& config) {
     const plugins::Description* description = registry().find(interface, id);
     if (description == nullptr) throw std::runtime_error(std::string("no plugin ") + id);
     config = with_defaults(*description, config);
@@ -48,7 +51,8 @@ class Bench {
     return objects_.back();
   }
 
-  QuantizerEntry& quantizer(const char* id, const std::string& instance, nlohmann::json config, const char* claims = "{}") {
+  QuantizerEntry& quantizer(const char* id, const std::string& instance, nlohmann::json config,
+                            const char* claims = "{}") {
     QuantizerEntry entry;
     entry.object = &make("quantizer", id, instance, config);
     entry.config = std::move(config);
@@ -57,7 +61,8 @@ class Bench {
     return quantizers.back();
   }
 
-  CompressorEntry& compressor(const char* id, const std::string& instance, nlohmann::json config, std::vector<std::string> streams = {}) {
+  CompressorEntry& compressor(const char* id, const std::string& instance, nlohmann::json config,
+                              std::vector<std::string> streams = {}) {
     CompressorEntry entry;
     entry.object = &make("compressor", id, instance, config);
     entry.config = std::move(config);
@@ -101,14 +106,18 @@ inline std::vector<NamedTensor> small_model() {
 // int6 matrices with a correction, an int8 table, the rest in half precision; codes by zstd, the rest by lzma.
 inline void standard_stack(Bench& bench) {
   bench.quantizer("int-row", "matrices", {{"bits", 6}, {"floor", "none"}}, R"({"role": "matrix"})");
-  bench.quantizer("int-row", "tables", {{"bits", 8}, {"clip", "percentile"}, {"as_published", true}}, R"({"role": "embedding"})");
+  bench.quantizer("int-row", "tables", {{"bits", 8}, {"clip", "percentile"}, {"as_published", true}},
+                  R"({"role": "embedding"})");
   bench.quantizer("passthrough", "rest", {});
   bench.quantizer("lqer", "fix", {{"rank", 2}, {"group", 16}, {"top", 3}}).over = {"matrices"};
   bench.compressor("zstd", "codes", {{"level", 19}}, {"*.codes"});
   bench.compressor("lzma", "others", {{"format", "raw"}});
 }
 
-inline nlohmann::json manifest() { return {{"model", {{"dim", 16}, {"layers", 2}, {"rope", 1e-4}}}, {"blocks", {{"embed", {{"use", "token-embedding"}}}}}}; }
+inline nlohmann::json manifest() {
+  return {{"model", {{"dim", 16}, {"layers", 2}, {"rope", 1e-4}}},
+          {"blocks", {{"embed", {{"use", "token-embedding"}}}}}};
+}
 
 inline Quantized quantized(const Bench& bench, const std::vector<NamedTensor>& weights) {
   auto made = quantize(weights, bench.quantizers, {});

@@ -1,5 +1,5 @@
-// Fuzzes the reading of artifacts: the container as it comes, and behind a digest that fits the header and stored groups.
-// No plugin runs. Built as any libFuzzer program: clang++ -fsanitize=fuzzer,address,undefined.
+// Fuzzes the reading of artifacts: the container as it comes, and behind a digest that fits the header and stored
+// groups. No plugin runs. Built as any libFuzzer program: clang++ -fsanitize=fuzzer,address,undefined.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // The input as a header text and a group, divided at its first zero byte.
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::size_t end = std::min(text.find('\0'), size);
-  const std::vector<std::vector<std::uint8_t>> groups = {{input.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, size)), input.end()}};
+  const std::vector<std::vector<std::uint8_t>> groups = {
+      {input.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, size)), input.end()}};
   const auto sealed = format_container(text.substr(0, end), groups);
   if (!sealed) return 0;
   const auto artifact = Artifact::open(*sealed, "fuzz", limits);

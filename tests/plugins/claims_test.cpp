@@ -49,7 +49,8 @@ TEST(Claims, NothingAskedForIsTheRest) {
 }
 
 TEST(Claims, RefusesWhatItCannotRead) {
-  EXPECT_THAT(refusal(R"({"rol": "matrix"})"), AllOf(HasSubstr("/quantize/q/claims/rol"), HasSubstr("did you mean \"role\"")));
+  EXPECT_THAT(refusal(R"({"rol": "matrix"})"),
+              AllOf(HasSubstr("/quantize/q/claims/rol"), HasSubstr("did you mean \"role\"")));
   EXPECT_THAT(refusal(R"({"role": 3})"), HasSubstr("not a name"));
   EXPECT_THAT(refusal(R"({"role": [""]})"), HasSubstr("not a name"));
   EXPECT_THAT(refusal(R"({"name": []})"), HasSubstr("empty"));
@@ -89,7 +90,8 @@ TEST(Owners, OneMayAskForTheRest) {
   const std::vector<Claimant> claimants = {{"a", {}}, {"b", {}}, {"tables", claims(R"({"role": "embedding"})")}};
   const auto owners = assign_owners(kTensors, claimants, "optimizer");
   ASSERT_FALSE(owners);
-  EXPECT_THAT(owners.error().message(), AllOf(HasSubstr("the optimizers a, b all ask for the rest"), Not(HasSubstr("claimed by"))));
+  EXPECT_THAT(owners.error().message(),
+              AllOf(HasSubstr("the optimizers a, b all ask for the rest"), Not(HasSubstr("claimed by"))));
 }
 
 TEST(Owners, TheRestMayBeEmptyOnlyWhenAllowed) {
@@ -100,14 +102,19 @@ TEST(Owners, TheRestMayBeEmptyOnlyWhenAllowed) {
 
 // The mixed routing of PR #388 and #1033: small tensors first, then attention and MLP, then the rest. (G64)
 TEST(Owners, MixedRouting) {
-  const std::vector<TensorKey> tensors = {{"tok_emb.weight", "", -1, 1024 * 512},      {"bigram.embed.weight", "", -1, 2048 * 128},
-                                          {"bigram.proj.weight", "", -1, 512 * 128},   {"ve_shared.proj.weight", "", -1, 256 * 128},
-                                          {"blocks.3.attn.c_k.weight", "", 3, 256 * 512}, {"blocks.3.mlp.proj.weight", "", 3, 512 * 1536},
-                                          {"blocks.3.attn_scale", "", 3, 512},         {"skip_weights", "", -1, 5 * 512},
+  const std::vector<TensorKey> tensors = {{"tok_emb.weight", "", -1, 1024 * 512},
+                                          {"bigram.embed.weight", "", -1, 2048 * 128},
+                                          {"bigram.proj.weight", "", -1, 512 * 128},
+                                          {"ve_shared.proj.weight", "", -1, 256 * 128},
+                                          {"blocks.3.attn.c_k.weight", "", 3, 256 * 512},
+                                          {"blocks.3.mlp.proj.weight", "", 3, 512 * 1536},
+                                          {"blocks.3.attn_scale", "", 3, 512},
+                                          {"skip_weights", "", -1, 5 * 512},
                                           {"ve_shared.embed.weight", "", -1, 1024 * 128}};
-  const std::vector<Claimant> claimants = {{"fp16", claims(R"({"max_elements": 65536})")},
-                                           {"int6", claims(R"({"name": ["*.attn.*", "*.mlp.*"], "min_elements": 65537})")},
-                                           {"int8", {}}};
+  const std::vector<Claimant> claimants = {
+      {"fp16", claims(R"({"max_elements": 65536})")},
+      {"int6", claims(R"({"name": ["*.attn.*", "*.mlp.*"], "min_elements": 65537})")},
+      {"int8", {}}};
   const auto owners = assign_owners(tensors, claimants, "quantizer");
   ASSERT_TRUE(owners) << owners.error().message();
   EXPECT_THAT(*owners, ElementsAre(2, 2, 0, 0, 1, 1, 0, 0, 2));

@@ -13,12 +13,9 @@ struct Coder {
 };
 
 std::vector<Coder> coders() {
-  return {{"store", nlohmann::json::object()},
-          {"zstd", nlohmann::json::object()},
-          {"zstd", {{"level", 22}, {"window_log", 0}}},
-          {"zstd", {{"level", 1}, {"window_log", 30}}},
-          {"lzma", nlohmann::json::object()},
-          {"lzma", {{"preset", 9}, {"extreme", true}}},
+  return {{"store", nlohmann::json::object()},          {"zstd", nlohmann::json::object()},
+          {"zstd", {{"level", 22}, {"window_log", 0}}}, {"zstd", {{"level", 1}, {"window_log", 30}}},
+          {"lzma", nlohmann::json::object()},           {"lzma", {{"preset", 9}, {"extreme", true}}},
           {"lzma", {{"format", "raw"}, {"preset", 0}}}};
 }
 
@@ -39,14 +36,13 @@ const char* const kXz =
 const char* const kRaw = "e0001d000e5d000060047effdd363392e41b40000000";
 
 TEST(Compressors, EveryCoderGivesItsStreamsBack) {
-  const std::vector<std::vector<Bytes>> cases = {
-      {{}},
-      {{}, {}, {}},
-      {{7}},
-      {Bytes(std::size_t{1} << 20)},
-      {noise(100000, 256)},
-      {noise(70001, 30), {}, {1}, noise(333, 2)},
-      {from_hex(kPayload)}};
+  const std::vector<std::vector<Bytes>> cases = {{{}},
+                                                 {{}, {}, {}},
+                                                 {{7}},
+                                                 {Bytes(std::size_t{1} << 20)},
+                                                 {noise(100000, 256)},
+                                                 {noise(70001, 30), {}, {1}, noise(333, 2)},
+                                                 {from_hex(kPayload)}};
   for (const Coder& coder : coders()) {
     const Object compressor = make_plugin("compressor", coder.id, coder.config);
     for (const auto& streams : cases) {
@@ -69,7 +65,8 @@ TEST(Compressors, CodersGainOnCodesAndOnZeros) {
   }
 }
 
-// Cut off, changed, other sizes than promised, and other bytes altogether: an error, or other bytes, never more than that.
+// Cut off, changed, other sizes than promised, and other bytes altogether: an error, or other bytes, never more than
+// that.
 TEST(Compressors, AnyBytesAreSafe) {
   const Bytes payload = noise(3000, 40);
   for (const Coder& coder : coders()) {

@@ -20,19 +20,21 @@ std::vector<float> scales_of(const StoredParts& parts) {
 
 void expect_values(const std::vector<float>& actual, const std::vector<double>& expected) {
   ASSERT_EQ(actual.size(), expected.size());
-  for (std::size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 5e-10 + 1e-9 * std::abs(expected[i])) << i;
+  for (std::size_t i = 0; i < actual.size(); ++i)
+    EXPECT_NEAR(actual[i], expected[i], 5e-10 + 1e-9 * std::abs(expected[i])) << i;
 }
 
 Tensor golden() { return matrix({{0.5f, -0.25f, 0.1f, 0.9f}, {2.0f, -3.0f, 0.04f, 1.1f}, {0, 0, 0, 0}}); }
 
 // The published int8 rows: a quantile as clip, a floor of 1/127, codes from the scale before rounding. (G35)
 TEST(IntRow, PercentileRowsOfTheBaseline) {
-  const Object quantizer = make_plugin("quantizer", "int-row", {{"bits", 8}, {"clip", "percentile"}, {"as_published", true}});
+  const Object quantizer =
+      make_plugin("quantizer", "int-row", {{"bits", 8}, {"clip", "percentile"}, {"as_published", true}});
   const StoredParts parts = encode(quantizer, golden());
   EXPECT_EQ(parts.get<std::int8_t>("codes"), (Codes{64, -32, 13, 114, 85, -127, 2, 47, 0, 0, 0, 0}));
   expect_values(scales_of(parts), {0.007873535156, 0.02362060547, 0.007873535156});
-  expect_values(decode(quantizer, golden(), parts), {0.50390625, -0.251953125, 0.102355957, 0.8975830078, 2.007751465, -2.999816895,
-                                                     0.04724121094, 1.110168457, 0, 0, 0, 0});
+  expect_values(decode(quantizer, golden(), parts), {0.50390625, -0.251953125, 0.102355957, 0.8975830078, 2.007751465,
+                                                     -2.999816895, 0.04724121094, 1.110168457, 0, 0, 0, 0});
 }
 
 TEST(IntRow, SixBitRowsInBothRanges) {
@@ -44,8 +46,8 @@ TEST(IntRow, SixBitRowsInBothRanges) {
     const StoredParts parts = encode(quantizer, rows);
     EXPECT_EQ(parts.get<std::int8_t>("codes"), (Codes{16, -8, 3, 28, 21, -31, 0, 11})) << range;
     expect_values(scales_of(parts), {0.03225708008, 0.09680175781});
-    expect_values(decode(quantizer, rows, parts),
-                  {0.5161132812, -0.2580566406, 0.09677124023, 0.9031982422, 2.032836914, -3.000854492, 0, 1.064819336});
+    expect_values(decode(quantizer, rows, parts), {0.5161132812, -0.2580566406, 0.09677124023, 0.9031982422,
+                                                   2.032836914, -3.000854492, 0, 1.064819336});
   }
 }
 

@@ -25,7 +25,8 @@ Tensor golden() {
 void expect_halves(const StoredParts& parts, const std::string& name, const std::vector<double>& expected) {
   const auto halves = parts.get<std::uint16_t>(name);
   ASSERT_EQ(halves.size(), expected.size());
-  for (std::size_t i = 0; i < halves.size(); ++i) EXPECT_NEAR(from_half(halves[i]), expected[i], 1e-9 * expected[i]) << name << " " << i;
+  for (std::size_t i = 0; i < halves.size(); ++i)
+    EXPECT_NEAR(from_half(halves[i]), expected[i], 1e-9 * expected[i]) << name << " " << i;
 }
 
 double norm(const std::vector<float>& values) {
@@ -50,10 +51,42 @@ TEST(Lqer, AsymmetricPack) {
   EXPECT_EQ(parts.get<std::int8_t>("b"), (Codes{-6, 2, -2, 7, 1, -1, 4, -7, -8, 7, 1, -6}));
   expect_halves(parts, "a_scales", {0.2556152344});
   expect_halves(parts, "b_scales", {0.09851074219, 0.09014892578, 0.05270385742});
-  const std::vector<double> correction = {0.2432588339, -0.2116657645, -0.05741357803, -0.0819625631, -0.009571529925,
-    -0.05778801441, -0.1510850787, 0.05036169291, -0.05036169291, 0.1762659252, 0.02304343879, -0.02304343879, 0.0,
-    0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.09217375517, 0.1613040715, 0.1077752709, -0.09430336207,
-    -0.01347190887, 0.0808314532, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+  const std::vector<double> correction = {0.2432588339,
+                                          -0.2116657645,
+                                          -0.05741357803,
+                                          -0.0819625631,
+                                          -0.009571529925,
+                                          -0.05778801441,
+                                          -0.1510850787,
+                                          0.05036169291,
+                                          -0.05036169291,
+                                          0.1762659252,
+                                          0.02304343879,
+                                          -0.02304343879,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          -0.09217375517,
+                                          0.1613040715,
+                                          0.1077752709,
+                                          -0.09430336207,
+                                          -0.01347190887,
+                                          0.0808314532,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0,
+                                          0.0};
   const std::vector<float> decoded = decode(lqer, tensor, parts, below);
   for (std::size_t i = 0; i < correction.size(); ++i) EXPECT_NEAR(decoded[i], correction[i], 1e-7) << i;
   EXPECT_NEAR(residual(lqer, tensor, below), 0.4053902492, 1e-6);
@@ -65,7 +98,8 @@ TEST(Lqer, SymmetricFallback) {
   const StoredParts parts = encode(lqer, golden(), std::vector<float>(36, 0.0f));
   EXPECT_EQ(parts.get<std::int8_t>("a"), (Codes{-7, 7, 7, 2, 0, 7, 4, 7, -2, -7, 7, -5}));
   EXPECT_EQ(parts.get<std::int8_t>("b"), (Codes{-6, 2, -2, 7, 1, -1, 4, -7, -4, 4, 1, -3}));
-  expect_halves(parts, "a_scales", {0.03256225586, 0.05474853516, 0.01049041748, 0.01770019531, 0.02345275879, 0.009475708008});
+  expect_halves(parts, "a_scales",
+                {0.03256225586, 0.05474853516, 0.01049041748, 0.01770019531, 0.02345275879, 0.009475708008});
   expect_halves(parts, "b_scales", {0.1055908203, 0.09655761719});
 }
 
@@ -94,16 +128,18 @@ TEST(Lqer, WideAndTallMatrices) {
   for (const auto& [rows, columns] : {std::pair{3, 64}, std::pair{64, 3}, std::pair{1, 64}}) {
     Tensor tensor{{rows, columns}, {}};
     for (int i = 0; i < rows; ++i) {
-      for (int j = 0; j < columns; ++j) tensor.values.push_back(static_cast<float>(std::cos(1.0 + i) * std::sin(2.0 + 0.3 * j)));
+      for (int j = 0; j < columns; ++j)
+        tensor.values.push_back(static_cast<float>(std::cos(1.0 + i) * std::sin(2.0 + 0.3 * j)));
     }
     const nlohmann::json config = {{"rank", 1}, {"group", 1}, {"a_bits", 8}, {"b_bits", 8}};
-    const double left = residual(make_plugin("quantizer", "lqer", config), tensor, std::vector<float>(tensor.values.size(), 0.0f));
+    const double left =
+        residual(make_plugin("quantizer", "lqer", config), tensor, std::vector<float>(tensor.values.size(), 0.0f));
     EXPECT_LT(left, 0.03 * norm(tensor.values)) << rows << "x" << columns;
   }
 }
 
-// The codes do not depend on the signs that the decomposition happens to choose: E and -E give mirrored factors of which the
-// left vectors are the same.
+// The codes do not depend on the signs that the decomposition happens to choose: E and -E give mirrored factors of
+// which the left vectors are the same.
 TEST(Lqer, SignsAreFixed) {
   const Object lqer = make_plugin("quantizer", "lqer", {{"rank", 2}, {"group", 4}});
   Tensor negative = golden();
@@ -130,15 +166,18 @@ TEST(Lqer, ZeroErrorGivesZeroCorrection) {
   EXPECT_EQ(decode(lqer, tensor, encode(lqer, tensor, tensor.values), tensor.values), tensor.values);
 }
 
-std::vector<std::uint8_t> choose(const Object& lqer, const std::vector<std::vector<std::int64_t>>& shapes, const std::vector<double>& norms) {
+std::vector<std::uint8_t> choose(const Object& lqer, const std::vector<std::vector<std::int64_t>>& shapes,
+                                 const std::vector<double>& norms) {
   std::vector<caddie_tensor_info> infos;
   for (const auto& shape : shapes) {
-    infos.push_back({sizeof(caddie_tensor_info), -1, "w", "matrix", static_cast<std::uint32_t>(shape.size()), 0, shape.data()});
+    infos.push_back(
+        {sizeof(caddie_tensor_info), -1, "w", "matrix", static_cast<std::uint32_t>(shape.size()), 0, shape.data()});
   }
   std::vector<std::uint8_t> chosen(shapes.size(), 7);
   caddie_error error = fresh_error();
-  EXPECT_EQ(lqer.table<caddie_quantizer>().choose(lqer.abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(),
-                                                  chosen.data(), &error), CADDIE_OK);
+  EXPECT_EQ(lqer.table<caddie_quantizer>().choose(lqer.abi(), static_cast<std::uint32_t>(infos.size()), infos.data(),
+                                                  norms.data(), chosen.data(), &error),
+            CADDIE_OK);
   return chosen;
 }
 

@@ -13,7 +13,8 @@ TEST(Passthrough, HalfPrecisionRoundsToNearestEven) {
   const Tensor tensor{{5}, {1 + 0x1p-11f, 1 + 3 * 0x1p-11f, -0.1f, 65504.0f, 0x1p-24f}};
   const StoredParts parts = encode(quantizer, tensor);
   EXPECT_EQ(parts.bytes.at("values").size(), 10u);
-  EXPECT_EQ(decode(quantizer, tensor, parts), (std::vector<float>{1, 1 + 0x1p-9f, -0.0999755859375f, 65504.0f, 0x1p-24f}));
+  EXPECT_EQ(decode(quantizer, tensor, parts),
+            (std::vector<float>{1, 1 + 0x1p-9f, -0.0999755859375f, 65504.0f, 0x1p-24f}));
 }
 
 TEST(Passthrough, SinglePrecisionIsExact) {

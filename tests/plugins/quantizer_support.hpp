@@ -36,7 +36,8 @@ struct StoredParts {
         [](caddie_parts* self, const char* name, const void* from, std::uint64_t size) -> caddie_code {
           const auto* begin = static_cast<const std::uint8_t*>(from);
           auto& bytes = reinterpret_cast<StoredParts*>(self)->bytes;
-          return bytes.emplace(name, std::vector<std::uint8_t>(begin, begin + size)).second ? CADDIE_OK : CADDIE_ERROR_ARGUMENT;
+          return bytes.emplace(name, std::vector<std::uint8_t>(begin, begin + size)).second ? CADDIE_OK
+                                                                                            : CADDIE_ERROR_ARGUMENT;
         },
         [](const caddie_parts* self, const char* name) -> caddie_str {
           const auto& bytes = reinterpret_cast<const StoredParts*>(self)->bytes;
@@ -54,7 +55,13 @@ struct Tensor {
   std::vector<float> values;
 
   [[nodiscard]] caddie_tensor_info info() const {
-    return {sizeof(caddie_tensor_info), 0, "blocks.0.attn.q.weight", "matrix", static_cast<std::uint32_t>(shape.size()), 0, shape.data()};
+    return {sizeof(caddie_tensor_info),
+            0,
+            "blocks.0.attn.q.weight",
+            "matrix",
+            static_cast<std::uint32_t>(shape.size()),
+            0,
+            shape.data()};
   }
 };
 
@@ -68,7 +75,8 @@ inline Tensor matrix(const std::vector<std::vector<float>>& rows) {
 inline Tensor irregular(std::int64_t rows, std::int64_t columns, double size = 1) {
   return {{rows, columns}, [&] {
             std::vector<float> values;
-            for (const double value : wave({rows, columns}, 3, size).values) values.push_back(static_cast<float>(value));
+            for (const double value : wave({rows, columns}, 3, size).values)
+              values.push_back(static_cast<float>(value));
             return values;
           }()};
 }
@@ -90,7 +98,8 @@ inline StoredParts encode(const Object& quantizer, const Tensor& tensor, const s
 }
 
 // Decodes onto `below`, or onto values that a base quantizer must overwrite.
-inline std::vector<float> decode(const Object& quantizer, const Tensor& tensor, StoredParts parts, std::vector<float> below = {}) {
+inline std::vector<float> decode(const Object& quantizer, const Tensor& tensor, StoredParts parts,
+                                 std::vector<float> below = {}) {
   if (below.empty()) below.assign(tensor.values.size(), 12345.0f);
   const caddie_tensor_info info = tensor.info();
   caddie_error error = fresh_error();
@@ -114,7 +123,8 @@ inline Bytes pack(const Object& compressor, std::vector<Bytes> streams) {
   StreamSink sink(std::size_t{1} << 28);
   caddie_error error = fresh_error();
   const auto& table = compressor.table<caddie_compressor>();
-  if (table.pack(compressor.abi(), views.data(), static_cast<std::uint32_t>(views.size()), sink.abi(), &error) != CADDIE_OK) {
+  if (table.pack(compressor.abi(), views.data(), static_cast<std::uint32_t>(views.size()), sink.abi(), &error) !=
+      CADDIE_OK) {
     throw std::runtime_error(error.text);
   }
   return sink.take();
@@ -127,7 +137,8 @@ inline std::vector<Bytes> unpack(const Object& compressor, const Bytes& packed, 
   caddie_error error = fresh_error();
   const auto& table = compressor.table<caddie_compressor>();
   const caddie_str bytes{reinterpret_cast<const char*>(packed.data()), packed.size()};
-  if (table.unpack(compressor.abi(), bytes, views.data(), static_cast<std::uint32_t>(views.size()), &error) != CADDIE_OK) {
+  if (table.unpack(compressor.abi(), bytes, views.data(), static_cast<std::uint32_t>(views.size()), &error) !=
+      CADDIE_OK) {
     throw std::runtime_error(error.text);
   }
   return streams;
@@ -135,7 +146,8 @@ inline std::vector<Bytes> unpack(const Object& compressor, const Bytes& packed, 
 
 inline Bytes from_hex(const std::string& hex) {
   Bytes bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
   return bytes;
 }
 

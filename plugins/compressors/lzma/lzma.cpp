@@ -1,7 +1,7 @@
 // LZMA2 as xz writes it (Pavlov; Collin): matches, and a binary range coder with adaptive contexts.
 //
-// openai/parameter-golf PR #549, #1033, #1130 pack their models with preset 6. Strong on text and headers; on weight codes its
-// bitwise literal coder is some 5 % above their entropy.
+// openai/parameter-golf PR #549, #1033, #1130 pack their models with preset 6. Strong on text and headers; on weight
+// codes its bitwise literal coder is some 5 % above their entropy.
 #include <caddie/plugin.hpp>
 
 #include <lzma.h>
@@ -19,21 +19,29 @@ void check(lzma_ret result, const char* doing) {
   const char* why = result == LZMA_MEMLIMIT_ERROR ? "they ask for too much memory"
                     : result == LZMA_BUF_ERROR    ? "they are cut off, or unpack to more than expected"
                                                   : "they are damaged";
-  throw Failure(std::string("lzma could not ") + doing + " the bytes: " + why + " (code " + std::to_string(result) + ")");
+  throw Failure(std::string("lzma could not ") + doing + " the bytes: " + why + " (code " + std::to_string(result) +
+                ")");
 }
 
 struct Lzma : Compressor {
-  static constexpr Identity identity{.id = "lzma", .summary = "LZMA2, in the xz container or raw", .citation = "tukaani.org/xz"};
+  static constexpr Identity identity{
+      .id = "lzma", .summary = "LZMA2, in the xz container or raw", .citation = "tukaani.org/xz"};
 
   Integer preset{this, "preset", 6, "0 is fast, 9 is small", range(0, 9)};
   Flag extreme{this, "extreme", false, "search longer, for a little less size"};
-  Text format{this, "format", "xz", "xz: with headers and check sums; raw: the bare LZMA2 stream, some 60 bytes less", {"xz", "raw"}};
+  Text format{this,
+              "format",
+              "xz",
+              "xz: with headers and check sums; raw: the bare LZMA2 stream, some 60 bytes less",
+              {"xz", "raw"}};
 
   void configure() override {
     if (preset < 0 || preset > 9) throw Failure("preset must be 0 to 9");
   }
 
-  [[nodiscard]] uint32_t full_preset() const { return static_cast<uint32_t>(preset) | (extreme ? LZMA_PRESET_EXTREME : 0u); }
+  [[nodiscard]] uint32_t full_preset() const {
+    return static_cast<uint32_t>(preset) | (extreme ? LZMA_PRESET_EXTREME : 0u);
+  }
 
   // Calls back with the filter chain of a raw stream, which both sides know from the options.
   template <class Use>
@@ -49,11 +57,13 @@ struct Lzma : Compressor {
     std::vector<uint8_t> packed(lzma_stream_buffer_bound(all.size()));
     std::size_t size = 0;
     if (format == "xz") {
-      check(lzma_easy_buffer_encode(full_preset(), LZMA_CHECK_CRC64, nullptr, all.data(), all.size(), packed.data(), &size, packed.size()),
+      check(lzma_easy_buffer_encode(full_preset(), LZMA_CHECK_CRC64, nullptr, all.data(), all.size(), packed.data(),
+                                    &size, packed.size()),
             "pack");
     } else {
       check(with_filters([&](const lzma_filter* filters) {
-              return lzma_raw_buffer_encode(filters, nullptr, all.data(), all.size(), packed.data(), &size, packed.size());
+              return lzma_raw_buffer_encode(filters, nullptr, all.data(), all.size(), packed.data(), &size,
+                                            packed.size());
             }),
             "pack");
     }
@@ -69,10 +79,13 @@ struct Lzma : Compressor {
     std::size_t written = 0;
     if (format == "xz") {
       uint64_t limit = kDecoderMemory;
-      check(lzma_stream_buffer_decode(&limit, 0, nullptr, packed.data(), &read, packed.size(), all.data(), &written, all.size()), "unpack");
+      check(lzma_stream_buffer_decode(&limit, 0, nullptr, packed.data(), &read, packed.size(), all.data(), &written,
+                                      all.size()),
+            "unpack");
     } else {
       check(with_filters([&](const lzma_filter* filters) {
-              return lzma_raw_buffer_decode(filters, nullptr, packed.data(), &read, packed.size(), all.data(), &written, all.size());
+              return lzma_raw_buffer_decode(filters, nullptr, packed.data(), &read, packed.size(), all.data(), &written,
+                                            all.size());
             }),
             "unpack");
     }

@@ -9,7 +9,9 @@ struct Store : Compressor {
   static constexpr Identity identity{.id = "store", .summary = "streams as they are"};
 
   [[nodiscard]] std::vector<uint8_t> pack(std::span<const Stream> streams) const override { return join(streams); }
-  void unpack(std::span<const uint8_t> packed, std::span<const Stream> streams) const override { split(packed, streams); }
+  void unpack(std::span<const uint8_t> packed, std::span<const Stream> streams) const override {
+    split(packed, streams);
+  }
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Zstandard (Collet, RFC 8878): matches in a long window, then Huffman and finite-state entropy coding.
 //
-// openai/parameter-golf PR #162, #180, #388 pack their models with level 22. On weight codes, where matches find nothing, it is
-// a Huffman coder.
+// openai/parameter-golf PR #162, #180, #388 pack their models with level 22. On weight codes, where matches find
+// nothing, it is a Huffman coder.
 #include <caddie/plugin.hpp>
 
 #include <zstd.h>
@@ -22,7 +22,8 @@ struct Zstd : Compressor {
   static constexpr Identity identity{.id = "zstd", .summary = "Zstandard with a long window", .citation = "RFC 8878"};
 
   Integer level{this, "level", 19, "1 is fast, 22 is small", range(1, 22)};
-  Integer window_log{this, "window_log", 27, "matches reach back 2^window_log bytes; 0: the level's own choice", range(0, 30)};
+  Integer window_log{this, "window_log", 27, "matches reach back 2^window_log bytes; 0: the level's own choice",
+                     range(0, 30)};
 
   [[nodiscard]] std::vector<uint8_t> pack(std::span<const Stream> streams) const override {
     const std::vector<uint8_t> all = join(streams);

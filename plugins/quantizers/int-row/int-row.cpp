@@ -71,7 +71,8 @@ struct IntRow : Quantizer {
   [[nodiscard]] float stored(float scale) const {
     if (!half()) return scale;
     const float rounded = from_half(to_half(scale));
-    if (!std::isfinite(rounded)) throw Failure("a row is too large for a scale in half precision; set scale to \"fp32\"");
+    if (!std::isfinite(rounded))
+      throw Failure("a row is too large for a scale in half precision; set scale to \"fp32\"");
     return rounded;
   }
 

@@ -3,8 +3,8 @@
 //   E = W - W^ ;  E ~ U_r S_r V_r^T ;  A = U_r S_r [m, r], B = V_r^T [r, n] ;  W^ <- W^ + A^ B^
 //
 // A few matrices only, those with the largest ||E||_F. The factors are quantized too (openai/parameter-golf PR #1797):
-//   asymmetric, when r n is a multiple of the group g:  A in 2 bits with one scale max|A| / 1.5, B in 4 bits with a scale
-//   max|.| / 7.5 for every g entries; both with the full two's-complement range and without a zero point;
+//   asymmetric, when r n is a multiple of the group g:  A in 2 bits with one scale max|A| / 1.5, B in 4 bits with a
+//   scale max|.| / 7.5 for every g entries; both with the full two's-complement range and without a zero point;
 //   symmetric, otherwise:  both in 4 bits with one scale a row.
 #include <caddie/plugin.hpp>
 
@@ -29,7 +29,8 @@ struct Factors {
   Matrix B;  // [r, n]
 };
 
-// The largest entry of each column of A becomes positive, so that the codes do not depend on the library's choice of signs.
+// The largest entry of each column of A becomes positive, so that the codes do not depend on the library's choice of
+// signs.
 void fix_signs(Factors& factors) {
   for (Eigen::Index k = 0; k < factors.A.cols(); ++k) {
     Eigen::Index at = 0;
@@ -40,7 +41,8 @@ void fix_signs(Factors& factors) {
   }
 }
 
-// The best rank-r approximation A B of a matrix that is not wider than high: a QR first, so that the decomposition is [n, n].
+// The best rank-r approximation A B of a matrix that is not wider than high: a QR first, so that the decomposition is
+// [n, n].
 Factors factorise_tall(const Matrix& E, Eigen::Index r) {
   const Eigen::Index n = E.cols();
   const Eigen::HouseholderQR<Matrix> qr(E);
@@ -79,13 +81,15 @@ Packed pack(const Matrix& factor, std::size_t group, float divisor, float low, f
   packed.codes.resize(static_cast<std::size_t>(factor.size()));
   for (std::size_t begin = 0; begin < packed.codes.size(); begin += group) {
     float largest = 0;
-    for (std::size_t i = begin; i < begin + group; ++i) largest = std::max(largest, std::abs(static_cast<float>(factor.data()[i])));
+    for (std::size_t i = begin; i < begin + group; ++i)
+      largest = std::max(largest, std::abs(static_cast<float>(factor.data()[i])));
     const uint16_t half = to_half(std::max(largest / divisor, kSmallestHalf));
     const float scale = from_half(half);
     if (!std::isfinite(scale)) throw Failure("the error of this matrix is too large for scales in half precision");
     packed.scales.push_back(half);
     for (std::size_t i = begin; i < begin + group; ++i) {
-      packed.codes[i] = static_cast<int8_t>(std::clamp(std::nearbyint(static_cast<float>(factor.data()[i]) / scale), low, high));
+      packed.codes[i] =
+          static_cast<int8_t>(std::clamp(std::nearbyint(static_cast<float>(factor.data()[i]) / scale), low, high));
     }
   }
   return packed;
@@ -94,7 +98,8 @@ Packed pack(const Matrix& factor, std::size_t group, float divisor, float low, f
 std::vector<float> unpack(const Packed& packed) {
   std::vector<float> values(packed.codes.size());
   const std::size_t group = packed.codes.size() / packed.scales.size();
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(packed.codes[i]) * from_half(packed.scales[i / group]);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(packed.codes[i]) * from_half(packed.scales[i / group]);
   return values;
 }
 
@@ -130,12 +135,14 @@ struct Lqer : QuantizerDecorator {
     return {m, n, r, symmetric, symmetric ? r : m * r, symmetric ? n : group.value()};
   }
 
-  [[nodiscard]] std::vector<bool> choose(const std::vector<TensorInfo>& tensors, std::span<const double> error_norms) const override {
+  [[nodiscard]] std::vector<bool> choose(const std::vector<TensorInfo>& tensors,
+                                         std::span<const double> error_norms) const override {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       if (tensors[i].rows() > 1 && tensors[i].columns() > 1 && error_norms[i] > 0) order.push_back(i);
     }
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return error_norms[a] > error_norms[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return error_norms[a] > error_norms[b]; });
     std::vector<bool> chosen(tensors.size(), false);
     for (std::size_t i = 0; i < order.size() && i < static_cast<std::size_t>(top.value()); ++i) chosen[order[i]] = true;
     return chosen;
@@ -148,8 +155,10 @@ struct Lqer : QuantizerDecorator {
   }
 
   // (A B)_ij in single precision, summed over k rising: the same bits everywhere.
-  static void add_product(const Layout& at, const std::vector<float>& a, const std::vector<float>& b, std::span<float> out) {
-    const auto [m, n, r] = std::array{static_cast<std::size_t>(at.m), static_cast<std::size_t>(at.n), static_cast<std::size_t>(at.r)};
+  static void add_product(const Layout& at, const std::vector<float>& a, const std::vector<float>& b,
+                          std::span<float> out) {
+    const auto [m, n, r] =
+        std::array{static_cast<std::size_t>(at.m), static_cast<std::size_t>(at.n), static_cast<std::size_t>(at.r)};
     std::vector<float> row(n);
     for (std::size_t i = 0; i < m; ++i) {
       std::fill(row.begin(), row.end(), 0.0f);

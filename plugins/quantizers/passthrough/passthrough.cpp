@@ -1,6 +1,7 @@
 // Values as they are: half or single precision, for tensors too small or too precious to quantize.
 //
-// openai/parameter-golf keeps everything up to 65,536 elements in half precision; the baseline its control tensors in single.
+// openai/parameter-golf keeps everything up to 65,536 elements in half precision; the baseline its control tensors in
+// single.
 #include <caddie/plugin.hpp>
 
 #include <algorithm>
@@ -21,7 +22,8 @@ struct Passthrough : Quantizer {
     if (type == "fp32") return parts.put("values", std::vector<float>(input.weights.begin(), input.weights.end()));
     std::vector<uint16_t> halves(input.weights.size());
     std::transform(input.weights.begin(), input.weights.end(), halves.begin(), to_half);
-    const auto overflow = std::find_if(halves.begin(), halves.end(), [](uint16_t half) { return (half & 0x7C00u) == 0x7C00u; });
+    const auto overflow =
+        std::find_if(halves.begin(), halves.end(), [](uint16_t half) { return (half & 0x7C00u) == 0x7C00u; });
     if (overflow != halves.end()) {
       const auto at = static_cast<std::size_t>(overflow - halves.begin());
       throw Failure("value " + std::to_string(at) + " is " + std::to_string(input.weights[at]) +
