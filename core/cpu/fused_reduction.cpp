@@ -106,6 +106,7 @@ void ReductionWalk::walk(const StripProgram& program, const RunContext& context,
       }
       fold(results_[r], strip.data, first, n, totals[r]);
     }
+    program.store(context, space, first, n);
     first += n;
   }
 }

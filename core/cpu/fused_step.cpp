@@ -48,7 +48,9 @@ class FusedStep final : public CpuStep {
     const std::int64_t strips = (elements_ + length - 1) / length;
     context.pool.run(tasks_, [&](std::int64_t task, int thread) {
       for (std::int64_t strip = strips * task / tasks_; strip < strips * (task + 1) / tasks_; ++strip) {
-        program_.evaluate(context, context.thread_space[thread], strip * length, std::min(length, elements_ - strip * length));
+        const std::int64_t count = std::min(length, elements_ - strip * length);
+        program_.evaluate(context, context.thread_space[thread], strip * length, count);
+        program_.store(context, context.thread_space[thread], strip * length, count);
       }
     });
   }

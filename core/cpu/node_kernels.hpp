@@ -26,6 +26,7 @@ const NodeKernel* attention_kernel(graph::Op op);
 const NodeKernel* index_kernel(graph::Op op);
 const NodeKernel* sequence_kernel(graph::Op op);
 const NodeKernel* row_kernel(graph::Op op);
+const NodeKernel* loss_kernel(graph::Op op);
 
 // The value's bytes read or written once, for costs.
 double bytes_of(const graph::Graph& graph, graph::Value value);

@@ -37,9 +37,9 @@ bool has_kernel(const Graph& graph, const Node& node) {
 graph::FusionRules fusion_rules(const Graph& graph) {
   graph::FusionRules rules;
   rules.reads_view = [&graph](const Node& node, std::size_t input, const graph::View& view) {
-    if (view.is_dense()) return true;
     const NodeKernel* kernel = node_kernel(node.op);
-    return kernel != nullptr && kernel->reads_view != nullptr && kernel->reads_view(graph, node, input, view);
+    if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
+    return kernel->reads_view(graph, node, input, view);
   };
   return rules;
 }
@@ -61,12 +61,20 @@ bool CompileInput::share_memory(Value a, Value b) const {
   return first.home == Home::leaf && first.owner == second.owner;
 }
 
+bool CompileInput::is_read(Value value) const {
+  const auto reads = [&](const graph::View& view) { return view.base == value; };
+  return std::ranges::any_of(partition.steps, [&](const graph::Step& step) { return std::ranges::any_of(graph::views_read(step), reads); }) ||
+         std::ranges::any_of(graph.outputs(), [&](const graph::Output& output) { return reads(partition.views[output.value]); }) ||
+         std::ranges::any_of(graph.updates(), [&](const graph::Update& update) { return reads(partition.views[update.value]); });
+}
+
 // ---- compiling ------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<CpuProgram>> CpuProgram::compile(const Graph& graph, std::shared_ptr<ThreadPool> pool, bool profile) {
   Result<Graph> lowered = graph::lower(graph, has_kernel);
   if (!lowered) return lowered.error();
-  const Result<Graph> simple = graph::simplify(*lowered);
+  Result<Graph> simple = graph::simplify(*lowered);
+  if (simple) simple = graph::plain_dots(*simple);
   if (!simple) return simple.error();
   std::unique_ptr<CpuProgram> program(new CpuProgram(std::move(pool), profile));
   if (auto good = program->build(*simple); !good) return good.error();

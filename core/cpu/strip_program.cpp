@@ -74,10 +74,8 @@ StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group) :
   for (std::uint32_t member = 0; member < group.members.size(); ++member) add_member(input, group, member);
   for (std::uint32_t member = 0; member < group.members.size(); ++member) {
     if (!must_wait(input, group, member)) continue;
-    Instruction store{.kind = Kind::store, .operand_count = 1};
-    store.out = store.in[0] = number({true, member});
-    store.memory = input.graph.nodes()[group.members[member].node].first_output;
-    instructions_.push_back(store);
+    stores_.push_back({number({true, member}), input.graph.nodes()[group.members[member].node].first_output});
+    kept_.push_back(stores_.back().operand);
   }
   place_loads();
   assign_registers();
@@ -176,7 +174,7 @@ void StripProgram::assign_registers() {
       if (ends) free_slots.push_back(held.second);
       return ends;
     });
-    const bool needs_none = made.kind == Kind::store || (made.kind == Kind::load && inputs_[made.out].always_in_place()) ||
+    const bool needs_none = (made.kind == Kind::load && inputs_[made.out].always_in_place()) ||
                             (made.kind != Kind::load && made.memory != 0);
     if (needs_none) continue;
     if (free_slots.empty()) free_slots.push_back(static_cast<std::uint16_t>(slots_++));
@@ -267,11 +265,15 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
         }
         break;
       }
-      case Kind::store:
-        std::memcpy(out, strips[made.in[0]].data, static_cast<std::size_t>(n) * sizeof(float));
-        continue;
     }
     strips[made.out] = {out, false};
+  }
+}
+
+void StripProgram::store(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
+  for (const Store& store : stores_) {
+    const float* strip = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) * sizeof(float))[store.operand].data;
+    std::memcpy(context.write(store.memory) + first, strip, static_cast<std::size_t>(n) * sizeof(float));
   }
 }
 

@@ -1,7 +1,7 @@
 // The elementwise members of a fused group as instructions over strips.
 //
 // Registers are strips in a thread's own space; a member that is stored is made in its own memory. Results that stand
-// where an input stands are written after the last instruction that reads this input.
+// where an input stands that is still to be read are written last, by store().
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,30 @@ class StripProgram {
   // Space of one thread for evaluate().
   [[nodiscard]] std::size_t space_bytes() const;
 
-  // Makes elements [first, first + n) of all members, n <= strip_length().
+  // Makes elements [first, first + n) of all elementwise members, n <= strip_length().
   void evaluate(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;
-  // After evaluate(): an operand of a member that is not elementwise.
+  // After evaluate(), when nothing more is read: writes what stands where an input of the group stands.
+  void store(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;
+  // Between both: an operand of a member that is not elementwise.
   [[nodiscard]] Strip result(const std::byte* space, const graph::GroupOperand& operand) const;
   // The space of a strip in which a scalar operand may be spelled out.
   [[nodiscard]] float* spare(std::byte* space) const;
 
  private:
-  enum class Kind : std::uint8_t { load, compute, iota, uniform, normal, store };
+  enum class Kind : std::uint8_t { load, compute, iota, uniform, normal };
   struct Instruction {
     Kind kind = Kind::compute;
     std::uint8_t operand_count = 0;
     std::uint16_t out = 0;                // operand number
     std::uint16_t in[3] = {};             // operand numbers
     std::uint16_t slot = 0;               // register, unless `memory`
-    graph::Value memory = 0;              // stored there directly, or by a store
+    graph::Value memory = 0;              // stored there directly
     StripFunction function = nullptr;
     std::uint32_t detail = 0;             // of iota and random
+  };
+  struct Store {
+    std::uint16_t operand = 0;
+    graph::Value memory = 0;
   };
   struct Counting {  // element e is (e / inner) % length
     std::int64_t inner = 1;
@@ -63,7 +69,8 @@ class StripProgram {
   std::vector<StridedReader> inputs_;
   std::size_t member_count_ = 0;
   std::vector<Instruction> instructions_;
-  std::vector<std::uint16_t> kept_;  // operands that reductions read after the last instruction
+  std::vector<Store> stores_;
+  std::vector<std::uint16_t> kept_;  // operands that reductions and stores read after the last instruction
   std::vector<Counting> countings_;
   std::vector<Drawing> drawings_;
   std::size_t slots_ = 0;

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "core/graph/fusion_views.hpp"
+#include "core/graph/rebuild.hpp"
 
 namespace caddie::graph {
 namespace {
@@ -334,7 +335,7 @@ std::vector<ReducedAxis> reduced_axes(const Graph& graph, const Node& node) {
 }
 
 Partition partition(const Graph& graph, const FusionRules& rules) {
-  const std::vector<bool> live = needed_nodes(graph);
+  const std::vector<bool> live = live_nodes(graph);
   const ValueViews views(graph, rules, live);
   const Grouping grouping(graph, rules, live, views);
   const StepMaker maker(graph, views, grouping);

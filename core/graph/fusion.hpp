@@ -53,7 +53,7 @@ struct Step {
 };
 
 struct FusionRules {
-  // Whether the kernel of a single node can read an input through this view. Dense views from an offset included.
+  // Whether the kernel of a single node can read an input through this view. It must read a whole value in order.
   std::function<bool(const Node&, std::size_t input, const View&)> reads_view;
   std::size_t most_members = 96;
   std::size_t most_inputs = 24;

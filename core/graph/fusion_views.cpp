@@ -2,17 +2,6 @@
 
 namespace caddie::graph {
 
-std::vector<bool> needed_nodes(const Graph& graph) {
-  std::vector<bool> needed(graph.nodes().size(), false);
-  for (const Output& output : graph.outputs()) needed[graph.info(output.value).node] = true;
-  for (const Update& update : graph.updates()) needed[graph.info(update.value).node] = true;
-  for (std::size_t i = graph.nodes().size(); i-- > 0;) {
-    if (!needed[i]) continue;
-    for (const Value input : graph.nodes()[i].inputs) needed[graph.info(input).node] = true;
-  }
-  return needed;
-}
-
 ValueViews::ValueViews(const Graph& graph, const FusionRules& rules, const std::vector<bool>& live)
     : graph_(graph), views_(graph.value_count()), copied_(graph.nodes().size()), is_view_(graph.nodes().size(), false) {
   for (std::uint32_t number = 0; number < graph.nodes().size(); ++number) {
@@ -24,8 +13,7 @@ ValueViews::ValueViews(const Graph& graph, const FusionRules& rules, const std::
     } else if (!is_elementwise(node.op) && !is_reduction(node.op)) {
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         const View& read = views_[node.inputs[i]];
-        const bool plain = read.is_dense() && read.offset == 0;
-        if (!plain && !rules.reads_view(node, i, read)) give_memory(node.inputs[i]);
+        if (!rules.reads_view(node, i, read)) give_memory(node.inputs[i]);
       }
     }
   }

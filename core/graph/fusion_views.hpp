@@ -27,7 +27,4 @@ class ValueViews {
   std::vector<bool> is_view_;
 };
 
-// Nodes that reach an output or an update.
-std::vector<bool> needed_nodes(const Graph& graph);
-
 }  // namespace caddie::graph

@@ -180,7 +180,7 @@ class Generator {
   void add_updates() {
     for (const graph::Leaf& leaf : std::vector<graph::Leaf>(graph_.leaves().begin(), graph_.leaves().end())) {
       if (leaf.kind != LeafKind::state) continue;
-      std::vector<Value> fitting;
+      std::vector<Value> fitting{leaf.value};
       for (const Value value : values_) {
         if (shape(value) == shape(leaf.value)) fitting.push_back(value);
       }
