@@ -5,7 +5,9 @@
 namespace caddie::plugins::test {
 namespace {
 
-std::shared_ptr<Object> ema(double decay) { return std::make_shared<Object>(make_plugin("averager", "ema", {{"decay", decay}})); }
+std::shared_ptr<Object> ema(double decay) {
+  return std::make_shared<Object>(make_plugin("averager", "ema", {{"decay", decay}}));
+}
 
 // The average after each of the weights, from a start of 1.
 std::vector<double> averages(double decay, const std::vector<double>& weights) {

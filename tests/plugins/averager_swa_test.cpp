@@ -5,7 +5,9 @@
 namespace caddie::plugins::test {
 namespace {
 
-std::shared_ptr<Object> swa(const nlohmann::json& config) { return std::make_shared<Object>(make_plugin("averager", "swa", config)); }
+std::shared_ptr<Object> swa(const nlohmann::json& config) {
+  return std::make_shared<Object>(make_plugin("averager", "swa", config));
+}
 
 TEST(Swa, TakesSnapshotsWhereTheScaleIsLow) {  // G27: the first step below the threshold is 6039, the last is 6839
   Session session = build_accumulate(swa({{"every", 50}, {"start_scale", 0.2}}), {1, 1});
@@ -16,7 +18,8 @@ TEST(Swa, TakesSnapshotsWhereTheScaleIsLow) {  // G27: the first step below the 
     session.run(step_at(step, step + 1 < 6039 ? 0.2 : 0.19));
     if (session.get("state/swa.bank.count")[0] > before) taken.push_back(step + 1);
   }
-  const std::vector<std::int64_t> expected = {6050, 6100, 6150, 6200, 6250, 6300, 6350, 6400, 6450, 6500, 6550, 6600, 6650, 6700, 6750, 6800};
+  const std::vector<std::int64_t> expected = {6050, 6100, 6150, 6200, 6250, 6300, 6350, 6400,
+                                              6450, 6500, 6550, 6600, 6650, 6700, 6750, 6800};
   EXPECT_EQ(taken, expected);
   EXPECT_EQ(session.get("state/swa.bank.sum")[0], 16 * (6050 + 6800) / 2.0);
 }
@@ -36,7 +39,8 @@ TEST(Swa, EndsAsTheMeanOfTheSnapshots) {  // G27
     session.set("bank", {weight});
     session.run(step_at(0, 0.0));
   }
-  EXPECT_NEAR(finished({}, session.get("state/swa.bank.sum")[0], session.get("state/swa.bank.count")[0], 5), 0.8, 1e-12);
+  EXPECT_NEAR(finished({}, session.get("state/swa.bank.sum")[0], session.get("state/swa.bank.count")[0], 5), 0.8,
+              1e-12);
 }
 
 TEST(Swa, BlendsWithTheAveragerBefore) {  // G27: half of the EMA, half of the mean

@@ -6,7 +6,8 @@ namespace caddie::plugins::test {
 namespace {
 
 Session activation(const nlohmann::json& config) {
-  return build_hook({.blocks = {{"act-leaky-relu2", config}}, .hook = "mlp.act", .inputs = {real({1, 1, 5}, {-2, -0.5, 0, 0.5, 3})}});
+  return build_hook(
+      {.blocks = {{"act-leaky-relu2", config}}, .hook = "mlp.act", .inputs = {real({1, 1, 5}, {-2, -0.5, 0, 0.5, 3})}});
 }
 
 TEST(LeakyRelu2, ValuesAndDerivatives) {  // G08

@@ -6,7 +6,8 @@ namespace caddie::plugins::test {
 namespace {
 
 TEST(Relu2, ValuesAndDerivatives) {  // G08
-  Session session = build_hook({.blocks = {{"act-relu2"}}, .hook = "mlp.act", .inputs = {real({1, 1, 5}, {-2, -0.5, 0, 0.5, 3})}});
+  Session session =
+      build_hook({.blocks = {{"act-relu2"}}, .hook = "mlp.act", .inputs = {real({1, 1, 5}, {-2, -0.5, 0, 0.5, 3})}});
   session.run();
   expect_near(session.get("out0"), {0, 0, 0, 0.25, 9});
   const std::vector<double> weights = wave({5}, 100).values;

@@ -21,7 +21,8 @@ TEST(ComplementaryLoss, WeighsByTheCountsOfEarlierSteps) {  // G19
   Session session = build_hook(weighing(CADDIE_MODE_TRAIN));
   const std::vector<std::vector<double>> tokens = {{3, 3, 2}, {3, 3, 2}, {3, 3, 2}};
   const std::vector<std::vector<double>> targets = {{5, 4, 3}, {5, 5, 2}, {5, 4, 3}};
-  const std::vector<std::vector<double>> weights = {{1, 1, 1}, {0.8333333333, 0.8333333333, 1}, {0.7, 0.9, 0.8333333333}};
+  const std::vector<std::vector<double>> weights = {
+      {1, 1, 1}, {0.8333333333, 0.8333333333, 1}, {0.7, 0.9, 0.8333333333}};
   for (std::size_t step = 0; step < 3; ++step) {
     session.set("wire.tokens", tokens[step]);
     session.set("wire.targets", targets[step]);

@@ -23,7 +23,9 @@ TEST(CrossEntropy, OfCappedLogits) {  // G17
 
 TEST(CrossEntropy, OfEqualLogitsIsTheLogarithmOfTheVocabulary) {  // G17
   for (const auto& [V, expected] : std::map<std::int64_t, double>{{1024, 6.931471806}, {8192, 9.010913347}}) {
-    Session session = build_loss({{"cross-entropy"}}, real({1, 1, V}, std::vector<double>(static_cast<std::size_t>(V), 3.0)), whole({1, 1}, {7}));
+    Session session =
+        build_loss({{"cross-entropy"}}, real({1, 1, V}, std::vector<double>(static_cast<std::size_t>(V), 3.0)),
+                   whole({1, 1}, {7}));
     session.run();
     expect_near(session.get("nll"), {expected});
     expect_near(session.get("entropy"), {expected});

@@ -40,8 +40,14 @@ Array unit_vectors() {
   return n;
 }
 
-Session attention(const nlohmann::json& config = nlohmann::json::object(), const std::map<std::string, Array>& wires = {}) {
-  return build_hook({.blocks = {{"gqa", config}}, .hook = "attn", .inputs = {unit_vectors()}, .wires = wires, .dims = kDims, .visits = {7}});
+Session attention(const nlohmann::json& config = nlohmann::json::object(),
+                  const std::map<std::string, Array>& wires = {}) {
+  return build_hook({.blocks = {{"gqa", config}},
+                     .hook = "attn",
+                     .inputs = {unit_vectors()},
+                     .wires = wires,
+                     .dims = kDims,
+                     .visits = {7}});
 }
 
 const TensorDeclaration& parameter(const Session& session, const std::string& name) {
@@ -105,7 +111,10 @@ TEST(Gqa, StartsAsTheIdentityOrScaled) {  // G60
 
 TEST(Gqa, RefusesHeadsThatDoNotGroup) {
   const std::string message = message_of([] {
-    build_hook({.blocks = {{"gqa"}}, .hook = "attn", .inputs = {unit_vectors()}, .dims = {.dim = 16, .heads = 4, .kv_heads = 3, .head_dim = 4}});
+    build_hook({.blocks = {{"gqa"}},
+                .hook = "attn",
+                .inputs = {unit_vectors()},
+                .dims = {.dim = 16, .heads = 4, .kv_heads = 3, .head_dim = 4}});
   });
   EXPECT_NE(message.find("must be a multiple of the number of key/value heads, 3"), std::string::npos) << message;
 }

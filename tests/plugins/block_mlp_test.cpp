@@ -6,7 +6,10 @@ namespace caddie::plugins::test {
 namespace {
 
 Session mlp(const nlohmann::json& config, std::int64_t D = 2) {
-  return build_hook({.blocks = {{"mlp", config}, {"act-relu2"}}, .hook = "mlp", .inputs = {wave({1, 2, D}, 1)}, .dims = {.dim = D, .layers = 11}});
+  return build_hook({.blocks = {{"mlp", config}, {"act-relu2"}},
+                     .hook = "mlp",
+                     .inputs = {wave({1, 2, D}, 1)},
+                     .dims = {.dim = D, .layers = 11}});
 }
 
 TEST(Mlp, UpActivationDown) {

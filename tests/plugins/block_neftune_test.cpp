@@ -11,7 +11,11 @@ namespace caddie::plugins::test {
 namespace {
 
 HookCase noisy(const nlohmann::json& config, const graph::Shape& shape, int mode = CADDIE_MODE_TRAIN) {
-  return {.blocks = {{"neftune", config}}, .hook = "embed.out", .inputs = {wave(shape, 1, 0.1)}, .request = {.mode = mode}, .visit = -1};
+  return {.blocks = {{"neftune", config}},
+          .hook = "embed.out",
+          .inputs = {wave(shape, 1, 0.1)},
+          .request = {.mode = mode},
+          .visit = -1};
 }
 
 // Noise of one run: what came out minus what went in.

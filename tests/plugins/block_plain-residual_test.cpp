@@ -6,7 +6,10 @@ namespace caddie::plugins::test {
 namespace {
 
 TEST(PlainResidual, Adds) {
-  Session session = build_hook({.blocks = {{"plain-residual"}}, .hook = "residual", .part = "mlp", .inputs = {wave({1, 2, 3}, 1), wave({1, 2, 3}, 2)}});
+  Session session = build_hook({.blocks = {{"plain-residual"}},
+                                .hook = "residual",
+                                .part = "mlp",
+                                .inputs = {wave({1, 2, 3}, 1), wave({1, 2, 3}, 2)}});
   session.run();
   std::vector<double> expected = wave({1, 2, 3}, 1).values;
   const std::vector<double> delta = wave({1, 2, 3}, 2).values;

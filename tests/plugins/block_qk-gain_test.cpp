@@ -28,7 +28,8 @@ TEST(QkGain, NormalisesBeforeRopeAndGainsAfterIt) {  // G02; the manifest's orde
   for (const bool rope_first : {true, false}) {
     std::vector<BlockUse> blocks = {{"qk-gain"}, {"partial-rope", kRope}};
     if (rope_first) std::swap(blocks[0], blocks[1]);
-    Session session = build_hook({.blocks = blocks, .hook = "attn.qk", .inputs = {repeated(channels), repeated(channels)}, .outputs = 2});
+    Session session = build_hook(
+        {.blocks = blocks, .hook = "attn.qk", .inputs = {repeated(channels), repeated(channels)}, .outputs = 2});
     session.run();
     const std::size_t positions[] = {0, 1, 7};
     for (std::size_t i = 0; i < 3; ++i) {

@@ -8,7 +8,11 @@ namespace {
 const Array kTokens = whole({1, 4}, {2, 0, 2, 4});
 
 Session embedded() {
-  return build_hook({.blocks = {{"token-embedding"}}, .hook = "embed", .inputs = {kTokens}, .dims = {.vocab = 5, .dim = 3}, .visit = -1});
+  return build_hook({.blocks = {{"token-embedding"}},
+                     .hook = "embed",
+                     .inputs = {kTokens},
+                     .dims = {.vocab = 5, .dim = 3},
+                     .visit = -1});
 }
 
 TEST(TokenEmbedding, GivesTheRowOfEveryToken) {

@@ -53,7 +53,8 @@ std::vector<int> pairs(const std::vector<int>& visits, int encoder) {
   }
   if (auto status = build.status(); !status) throw std::runtime_error(status.error().message());
   Session session(build.take(), outputs, 0);
-  for (std::size_t visit = 0; visit < visits.size(); ++visit) session.set("out" + std::to_string(visit), {static_cast<double>(visit + 1)});
+  for (std::size_t visit = 0; visit < visits.size(); ++visit)
+    session.set("out" + std::to_string(visit), {static_cast<double>(visit + 1)});
   session.run();
   std::vector<int> read;
   for (std::size_t visit = 0; visit < visits.size(); ++visit) {
@@ -70,7 +71,8 @@ std::vector<int> pairs(const std::vector<int>& visits, int encoder) {
 TEST(UnetSkip, PairsLastInFirstOut) {  // G13
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 6, 7, 8}, 4), (std::vector<int>{3, 2, 1, 0, -1}));
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 5), (std::vector<int>{4, 3, 2, 1, 0, -1}));
-  EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 5, 6, 7, 8, 9, 10}, 8), (std::vector<int>{7, 6, 5, 4, 3, 2, 1, 0, -1}));
+  EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 5, 6, 7, 8, 9, 10}, 8),
+            (std::vector<int>{7, 6, 5, 4, 3, 2, 1, 0, -1}));
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 4, 5, 4, 5, 6, 7, 8, 9, 10}, 7), (std::vector<int>{6, 5, 4, 3, 2, 1, 0, -1}));
 }
 

@@ -6,7 +6,11 @@ namespace caddie::plugins::test {
 namespace {
 
 Session head() {
-  return build_hook({.blocks = {{"untied-head"}}, .hook = "head", .inputs = {real({1, 1, 2}, {2, -1})}, .dims = {.vocab = 3}, .visit = -1});
+  return build_hook({.blocks = {{"untied-head"}},
+                     .hook = "head",
+                     .inputs = {real({1, 1, 2}, {2, -1})},
+                     .dims = {.vocab = 3},
+                     .visit = -1});
 }
 
 TEST(UntiedHead, StartsAtZero) {

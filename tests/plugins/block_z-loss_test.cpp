@@ -14,7 +14,8 @@ std::vector<BlockUse> with_z_loss(const nlohmann::json& config) {
 }
 
 // What the term adds to a number of the run without it.
-std::vector<double> added(const nlohmann::json& config, const Array& logits, double target, const std::string& what, int mode = CADDIE_MODE_TRAIN) {
+std::vector<double> added(const nlohmann::json& config, const Array& logits, double target, const std::string& what,
+                          int mode = CADDIE_MODE_TRAIN) {
   Session with = build_loss(with_z_loss(config), logits, whole({1, 1}, {target}), mode);
   Session without = build_loss(kPlain, logits, whole({1, 1}, {target}), mode);
   with.run();
@@ -33,8 +34,10 @@ const nlohmann::json kPublished = {{"shift", 30}, {"backprop", false}};
 TEST(ZLoss, ValueAndLiveGradient) {  // G17
   expect_near(added(kDefault, kA, 1, "loss"), {0.07373640263});
   expect_near(added(kDefault, kB, 0, "loss"), {0.0006473000316});
-  expect_near(added(kDefault, kA, 1, "gradient/in"), {8.746699414e-15, 1.211695479e-10, 1.474501088e-22, 0.0009813977683}, 1e-11);
-  expect_near(added(kDefault, kB, 0, "gradient/in"), {0.0001084671049, 0.0002931044988, 3.996196224e-05, 6.586478982e-05}, 1e-11);
+  expect_near(added(kDefault, kA, 1, "gradient/in"),
+              {8.746699414e-15, 1.211695479e-10, 1.474501088e-22, 0.0009813977683}, 1e-11);
+  expect_near(added(kDefault, kB, 0, "gradient/in"),
+              {0.0001084671049, 0.0002931044988, 3.996196224e-05, 6.586478982e-05}, 1e-11);
 }
 
 TEST(ZLoss, AsPublishedItOnlyChangesThePrintedLoss) {  // G17

@@ -65,7 +65,9 @@ Value probe(graph::Graph& graph, const std::vector<Value>& values) {
     if (value == 0 || graph.dtype(value) != graph::DType::f32) continue;
     const graph::Shape shape = graph.shape(value);
     graph::Attributes weights;
-    weights.set("values", wave(shape, salt++).values).set("shape", graph::to_axes(shape)).set("dtype", std::int64_t{CADDIE_F32});
+    weights.set("values", wave(shape, salt++).values)
+        .set("shape", graph::to_axes(shape))
+        .set("dtype", std::int64_t{CADDIE_F32});
     const Value weighted = emit.mul(value, graph.emit(graph::Op::constant, {}, std::move(weights)));
     total = emit.add(total, emit.reduce(graph::Op::reduce_sum, weighted, {}, false));
   }
@@ -83,7 +85,8 @@ Array whole(graph::Shape shape, std::vector<double> values) { return {shape, std
 
 Array wave(graph::Shape shape, int salt, double size) {
   std::vector<double> values;
-  for (std::int64_t i = 0; i < shape.elements(); ++i) values.push_back(size * std::sin(1.7 * static_cast<double>(i) + 0.9 * salt + 0.3));
+  for (std::int64_t i = 0; i < shape.elements(); ++i)
+    values.push_back(size * std::sin(1.7 * static_cast<double>(i) + 0.9 * salt + 0.3));
   return real(shape, std::move(values));
 }
 
@@ -151,10 +154,12 @@ Session build_loss(const std::vector<BlockUse>& uses, const Array& logits, const
   const std::vector<Value> tokens = build.run_hook("loss.token", "", {bounded, target}, 3);
   throw_unless_ok(build.status());
   const graph::Emitter emit{build.graph()};
-  const Value mean = emit.scale(emit.reduce(graph::Op::reduce_sum, tokens[0], {}, false), 1.0 / static_cast<double>(request.context));
+  const Value mean =
+      emit.scale(emit.reduce(graph::Op::reduce_sum, tokens[0], {}, false), 1.0 / static_cast<double>(request.context));
   const Value loss = build.run_hook("loss.term", "", {mean, tokens[0], tokens[1], tokens[2]}, 1)[0];
   throw_unless_ok(build.status());
-  Session session(build.take(), {{"logits", bounded}, {"nll", tokens[0]}, {"lse", tokens[1]}, {"entropy", tokens[2]}}, loss);
+  Session session(build.take(), {{"logits", bounded}, {"nll", tokens[0]}, {"lse", tokens[1]}, {"entropy", tokens[2]}},
+                  loss);
   session.keep(blocks);
   session.set("in", logits.values);
   session.set("targets", targets.values);
@@ -175,7 +180,8 @@ Session build_update(const std::shared_ptr<Object>& optimizer, const graph::Shap
   build.set_state_prefix("bank");
   Value next = 0;
   caddie_error error = fresh_error();
-  throw_unless_ok(optimizer->table<caddie_optimizer>().update(optimizer->abi(), to_abi(&build), &update, &next, &error), error);
+  throw_unless_ok(optimizer->table<caddie_optimizer>().update(optimizer->abi(), to_abi(&build), &update, &next, &error),
+                  error);
   throw_unless_ok(build.status());
   build.graph().update(update.parameter, next);
   Session session(build.take(), {}, 0);
@@ -191,7 +197,8 @@ Session build_accumulate(const std::shared_ptr<Object>& averager, const graph::S
   build.set_instance(averager->instance());
   build.set_state_prefix("bank");
   caddie_error error = fresh_error();
-  throw_unless_ok(averager->table<caddie_averager>().accumulate(averager->abi(), to_abi(&build), "bank", bank, &error), error);
+  throw_unless_ok(averager->table<caddie_averager>().accumulate(averager->abi(), to_abi(&build), "bank", bank, &error),
+                  error);
   throw_unless_ok(build.status());
   Session session(build.take(), {}, 0);
   session.keep(averager);
@@ -207,7 +214,9 @@ Session build_finish(const std::shared_ptr<Object>& averager, const graph::Shape
   build.set_state_prefix("bank");
   Value final = 0;
   caddie_error error = fresh_error();
-  throw_unless_ok(averager->table<caddie_averager>().finish(averager->abi(), to_abi(&build), "bank", bank, current, &final, &error), error);
+  throw_unless_ok(
+      averager->table<caddie_averager>().finish(averager->abi(), to_abi(&build), "bank", bank, current, &final, &error),
+      error);
   throw_unless_ok(build.status());
   Session session(build.take(), {{"final", final}}, 0);
   session.keep(averager);

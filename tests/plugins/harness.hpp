@@ -1,5 +1,6 @@
-// Runs plugins of the build tree on the reference executor in float64: one hook, a whole model, one optimizer update, an
-// averager. Mistakes are thrown as std::runtime_error with the host's message, so that a test fails with it. One thread.
+// Runs plugins of the build tree on the reference executor in float64: one hook, a whole model, one optimizer update,
+// an averager. Mistakes are thrown as std::runtime_error with the host's message, so that a test fails with it. One
+// thread.
 #pragma once
 
 #include <map>
@@ -29,8 +30,8 @@ Array whole(graph::Shape shape, std::vector<double> values);
 Array wave(graph::Shape shape, int salt, double size = 1);
 
 // A plugin with a configuration over its defaults. Keys its schema does not have are an error.
-Object make_plugin(std::string_view interface, std::string_view id, const nlohmann::json& config = nlohmann::json::object(),
-                   std::string instance = "");
+Object make_plugin(std::string_view interface, std::string_view id,
+                   const nlohmann::json& config = nlohmann::json::object(), std::string instance = "");
 
 // The message of what `body` throws; empty when it throws nothing.
 template <class Body>
@@ -46,8 +47,8 @@ std::string message_of(Body&& body) {
 // A built graph with the memory of its leaves. Parameters and states hold their initial values, inputs zeros.
 class Session {
  public:
-  // `outputs` become readable by name. With a `loss` (an f32 scalar), so does its gradient for every parameter and every
-  // f32 input that it reaches.
+  // `outputs` become readable by name. With a `loss` (an f32 scalar), so does its gradient for every parameter and
+  // every f32 input that it reaches.
   Session(BuildResult built, const std::map<std::string, graph::Value>& outputs, graph::Value loss);
 
   void set(const std::string& leaf, const std::vector<double>& values);
@@ -61,8 +62,8 @@ class Session {
   void run(const caddie_step& step, std::uint64_t seed = 1);
   void run(std::int64_t step = 0, std::uint64_t seed = 1);
 
-  // Compares the gradients with central differences of the output "loss" at the values of now. Every tensor is checked in
-  // a direction that moves all its elements, and element by element at up to 16 places.
+  // Compares the gradients with central differences of the output "loss" at the values of now. Every tensor is checked
+  // in a direction that moves all its elements, and element by element at up to 16 places.
   void expect_gradients(double tolerance = 1e-6);
 
   // Keeps plugins alive as long as what they built.
@@ -90,7 +91,8 @@ class Session {
   std::vector<std::shared_ptr<void>> owners_;
 };
 
-// ---- what is run ------------------------------------------------------------------------------------------------------
+// ---- what is run
+// ------------------------------------------------------------------------------------------------------
 
 struct BlockUse {
   std::string id;
@@ -111,8 +113,8 @@ struct HookCase {
   std::vector<BlockUse> blocks;
   std::string hook;
   std::string part = "";
-  std::vector<Array> inputs;             // leaves "in0", "in1", ...
-  std::size_t outputs = 1;               // outputs "out0", "out1", ...
+  std::vector<Array> inputs;                // leaves "in0", "in1", ...
+  std::size_t outputs = 1;                  // outputs "out0", "out1", ...
   std::map<std::string, Array> wires = {};  // leaves "wire.<name>"
   Dims dims = {};
   BuildRequest request = {};
@@ -126,12 +128,14 @@ Session build_hook(const HookCase& test);
 // Outputs "logits", "nll", "lse", "entropy" and, where the mode has a loss, "loss". Inputs "tokens", "targets".
 Session build_model(const Dims& dims, const std::vector<BlockUse>& blocks, const BuildRequest& request);
 
-// The hooks "logits", "loss.token" and "loss.term" after one another, on logits [1, N, V] and targets [1, N]. Outputs "logits",
-// "nll", "lse", "entropy" and "loss", which starts as the mean of nll; leaves "in" and "targets".
-Session build_loss(const std::vector<BlockUse>& blocks, const Array& logits, const Array& targets, int mode = CADDIE_MODE_TRAIN);
+// The hooks "logits", "loss.token" and "loss.term" after one another, on logits [1, N, V] and targets [1, N]. Outputs
+// "logits", "nll", "lse", "entropy" and "loss", which starts as the mean of nll; leaves "in" and "targets".
+Session build_loss(const std::vector<BlockUse>& blocks, const Array& logits, const Array& targets,
+                   int mode = CADDIE_MODE_TRAIN);
 
 // One update of a bank: leaves "bank", "gradient", "scale"; the bank holds its new values after run().
-Session build_update(const std::shared_ptr<Object>& optimizer, const graph::Shape& shape, const std::string& role = "matrix");
+Session build_update(const std::shared_ptr<Object>& optimizer, const graph::Shape& shape,
+                     const std::string& role = "matrix");
 // An averager's step on the bank, and what it ends with: outputs "final"; leaves "bank" and "current".
 Session build_accumulate(const std::shared_ptr<Object>& averager, const graph::Shape& shape);
 Session build_finish(const std::shared_ptr<Object>& averager, const graph::Shape& shape);

@@ -1,4 +1,5 @@
-// Whole tiny models: against tests/golden/tiny_model.py, against finite differences, at initialisation, and in other modes.
+// Whole tiny models: against tests/golden/tiny_model.py, against finite differences, at initialisation, and in other
+// modes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,8 +34,12 @@ Variant variant(std::size_t index) {
   Variant made;
   made.golden = ordered_json::parse(file).at(index);
   const ordered_json& dims = made.golden["dims"];
-  made.dims = {.vocab = dims["vocab"], .dim = dims["dim"], .heads = dims["heads"], .kv_heads = dims["kv_heads"],
-               .head_dim = dims["head_dim"], .layers = dims["layers"]};
+  made.dims = {.vocab = dims["vocab"],
+               .dim = dims["dim"],
+               .heads = dims["heads"],
+               .kv_heads = dims["kv_heads"],
+               .head_dim = dims["head_dim"],
+               .layers = dims["layers"]};
   made.request.batch = dims["batch"];
   made.request.context = dims["context"];
   for (const auto& [name, entry] : made.golden["blocks"].items()) {
@@ -67,9 +72,8 @@ double probe(const std::vector<double>& values) {
 }
 
 class TinyModel : public testing::TestWithParam<std::size_t> {};
-INSTANTIATE_TEST_SUITE_P(Variants, TinyModel, testing::Values(0u, 1u), [](const auto& info) {
-  return info.param == 0 ? "gated" : "plain";
-});
+INSTANTIATE_TEST_SUITE_P(Variants, TinyModel, testing::Values(0u, 1u),
+                         [](const auto& info) { return info.param == 0 ? "gated" : "plain"; });
 
 TEST_P(TinyModel, EqualsTheOracle) {
   const Variant tiny = variant(GetParam());
@@ -138,8 +142,8 @@ TEST(TinyModelStart, OnlyDocumentedZeroChainsStandStill) {
   Variant deeper = variant(0);
   deeper.dims.layers = 4;
   Session gated = deeper.build();
-  EXPECT_EQ(still(gated), (std::set<std::string>{"attn.q.weight", "attn.k.weight", "attn.v.weight", "qk.gain", "mlp.up.weight",
-                                                 "resid.attn_scale", "resid.mlp_scale", "skip.gate"}));
+  EXPECT_EQ(still(gated), (std::set<std::string>{"attn.q.weight", "attn.k.weight", "attn.v.weight", "qk.gain",
+                                                 "mlp.up.weight", "resid.attn_scale", "resid.mlp_scale", "skip.gate"}));
   for (const TensorDeclaration& tensor : gated.built().parameters) {
     if (tensor.initialiser.kind == CADDIE_INIT_ZEROS) gated.set(tensor.path, wave(tensor.shape, 3, 0.1).values);
   }
@@ -148,7 +152,8 @@ TEST(TinyModelStart, OnlyDocumentedZeroChainsStandStill) {
   Session plain = variant(1).build();  // a head of zeros: nothing below it moves in the first step
   std::set<std::string> all;
   for (const TensorDeclaration& tensor : plain.built().parameters) {
-    if (tensor.path != "head.weight") all.insert(tensor.layer < 0 ? tensor.path : tensor.path.substr(tensor.path.find('.', 7) + 1));
+    if (tensor.path != "head.weight")
+      all.insert(tensor.layer < 0 ? tensor.path : tensor.path.substr(tensor.path.find('.', 7) + 1));
   }
   EXPECT_EQ(still(plain), all);
 }
@@ -191,8 +196,8 @@ TEST(SequentialLayer, RunsItsHooksInOrder) {
     if (call.visit == 0) hooks.push_back(call.hook);
   }
   // A hook stands after those that ran inside it; unet-skip is at layer.in and layer.out.
-  EXPECT_EQ(hooks, (std::vector<std::string>{"layer.in", "layer.mix", "norm", "attn.qk", "attn.qk", "attn.qk", "attn", "residual", "norm",
-                                             "mlp.act", "mlp", "residual", "layer", "layer.out"}));
+  EXPECT_EQ(hooks, (std::vector<std::string>{"layer.in", "layer.mix", "norm", "attn.qk", "attn.qk", "attn.qk", "attn",
+                                             "residual", "norm", "mlp.act", "mlp", "residual", "layer", "layer.out"}));
 }
 
 }  // namespace

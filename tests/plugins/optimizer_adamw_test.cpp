@@ -23,7 +23,8 @@ std::vector<std::vector<double>> two_steps(Session& session) {
 }
 
 TEST(AdamW, TwoStepsOfTraining) {  // G25
-  Session session = adamw({{"lr", 0.02}, {"beta1", 0.9}, {"beta2", 0.95}, {"eps", 1e-8}, {"weight_decay", 0.02}}, {1, 3});
+  Session session =
+      adamw({{"lr", 0.02}, {"beta1", 0.9}, {"beta2", 0.95}, {"eps", 1e-8}, {"weight_decay", 0.02}}, {1, 3});
   const auto p = two_steps(session);
   expect_near(p[0], {0.979600002, -0.479800001, 0.2499});
   expect_near(p[1], {0.9889940769, -0.4742406924, 0.2351008441});

@@ -9,7 +9,9 @@ namespace {
 
 using nlohmann::json;
 
-std::shared_ptr<Object> muon(const json& config) { return std::make_shared<Object>(make_plugin("optimizer", "muon", config)); }
+std::shared_ptr<Object> muon(const json& config) {
+  return std::make_shared<Object>(make_plugin("optimizer", "muon", config));
+}
 
 // The direction Muon takes from a gradient: one step without momentum, decay and shape scale.
 std::vector<double> direction(json config, const graph::Shape& shape, const std::vector<double>& gradient) {
@@ -34,10 +36,14 @@ json with_rows(json config) {
 TEST(Muon, NewtonSchulz) {  // G21
   const std::vector<double> U = {3, 1, 0, 1, 2, -1};
   const graph::Shape shape = {1, 2, 3};
-  expect_near(direction(kFixed, shape, U), {0.8068938854, -0.1071965354, 0.2256966983, -0.1523358751, 0.8238117415, -0.5247542199});
-  expect_near(direction(kPolar, shape, U), {1.000136332, 0.133484513, 0.1199365587, 0.1094972013, 0.8186771959, -0.4693068773});
-  expect_near(direction(with_rows(kFixed), shape, U), {0.8745650825, -0.1707199045, 0.2773449592, -0.1487882884, 0.7765758312, -0.4957031564});
-  expect_near(direction(with_rows(kPolar), shape, U), {1.032775705, 0.05171182849, 0.1755280439, 0.1120808296, 0.9039788499, -0.519971144});
+  expect_near(direction(kFixed, shape, U),
+              {0.8068938854, -0.1071965354, 0.2256966983, -0.1523358751, 0.8238117415, -0.5247542199});
+  expect_near(direction(kPolar, shape, U),
+              {1.000136332, 0.133484513, 0.1199365587, 0.1094972013, 0.8186771959, -0.4693068773});
+  expect_near(direction(with_rows(kFixed), shape, U),
+              {0.8745650825, -0.1707199045, 0.2773449592, -0.1487882884, 0.7765758312, -0.4957031564});
+  expect_near(direction(with_rows(kPolar), shape, U),
+              {1.032775705, 0.05171182849, 0.1755280439, 0.1120808296, 0.9039788499, -0.519971144});
   expect_near(direction(kFixed, {1, 3, 2}, {3, 1, 1, 2, 0, -1}),
               {0.8068938854, -0.1523358751, -0.1071965354, 0.8238117415, 0.2256966983, -0.5247542199});
 }
@@ -48,7 +54,8 @@ TEST(Muon, RowVectorsAndZeros) {  // G21: a single row is normalised and multipl
   expect_near(direction(with_rows(kFixed), {1, 2, 2}, {0, 0, 0, 0}), {0, 0, 0, 0});
 }
 
-TEST(Muon, SingularValueMap) {  // G22: the norm of diag(s, sqrt(1 - s^2)) is 1, so s goes through the iterations as it is
+TEST(Muon,
+     SingularValueMap) {  // G22: the norm of diag(s, sqrt(1 - s^2)) is 1, so s goes through the iterations as it is
   const std::vector<double> sigmas = {1, 0.5, 0.1, 0.01, 0.001};
   const std::vector<double> fixed = {0.6964364095, 0.7654385305, 0.7121200817, 0.6989170633, 0.4705439512};
   const std::vector<double> polar = {0.8591289631, 0.9106108757, 1.059161138, 1.027110178, 0.8588726435};
@@ -102,7 +109,8 @@ TEST(Muon, TheMatricesOfABankDoNotMix) {
 TEST(Muon, MomentumWarmsUp) {  // G24
   const std::vector<std::int64_t> steps = {0, 1, 750, 1500, 2000};
   const std::vector<double> mu = {0.92, 0.9200466667, 0.955, 0.99, 0.99};
-  Session session = build_update(muon({{"momentum_start", 0.92}, {"momentum", 0.99}, {"momentum_steps", 1500}}), {1, 2, 2});
+  Session session =
+      build_update(muon({{"momentum_start", 0.92}, {"momentum", 0.99}, {"momentum_steps", 1500}}), {1, 2, 2});
   for (std::size_t i = 0; i < steps.size(); ++i) {
     session.run(steps[i]);
     expect_near(session.get("scalar/muon.momentum"), {mu[i]});

@@ -40,7 +40,8 @@ std::vector<double> orthogonal(std::vector<double> values, std::int64_t rows, st
     for (std::size_t b = 0; b <= a; ++b) {
       double product = 0;
       for (std::size_t i = 0; i < length; ++i) product += at(a, i) * at(b, i);
-      for (std::size_t i = 0; i < length; ++i) at(a, i) = b < a ? at(a, i) - product * at(b, i) : at(a, i) / std::sqrt(product);
+      for (std::size_t i = 0; i < length; ++i)
+        at(a, i) = b < a ? at(a, i) - product * at(b, i) : at(a, i) / std::sqrt(product);
     }
   }
   for (double& value : values) value *= gain;
@@ -111,8 +112,10 @@ void Session::initialise(const TensorDeclaration& tensor) {
   if (how.kind == CADDIE_INIT_CONSTANT) fill([&](std::size_t) { return how.a; });
   if (how.kind == CADDIE_INIT_VALUES) values = how.values;
   if (how.kind == CADDIE_INIT_COPY) values = get(how.copy);
-  if (how.kind == CADDIE_INIT_UNIFORM) fill([&](std::size_t i) { return how.a + (how.b - how.a) * graph::uniform_at(1, stream, 0, 1, i); });
-  if (how.kind == CADDIE_INIT_NORMAL) fill([&](std::size_t i) { return how.a + how.b * graph::normal_at(1, stream, 0, 1, i); });
+  if (how.kind == CADDIE_INIT_UNIFORM)
+    fill([&](std::size_t i) { return how.a + (how.b - how.a) * graph::uniform_at(1, stream, 0, 1, i); });
+  if (how.kind == CADDIE_INIT_NORMAL)
+    fill([&](std::size_t i) { return how.a + how.b * graph::normal_at(1, stream, 0, 1, i); });
   if (how.kind == CADDIE_INIT_ORTHOGONAL) {
     fill([&](std::size_t i) { return graph::normal_at(1, stream, 0, 1, i); });
     values = orthogonal(std::move(values), tensor.shape[0], tensor.shape[1], how.a);
@@ -124,7 +127,8 @@ void Session::set(const std::string& leaf, const std::vector<double>& values) {
   const auto found = memory_.find(leaf);
   if (found == memory_.end()) throw std::runtime_error("no leaf \"" + leaf + "\"");
   if (values.size() != found->second.elements) {
-    throw std::runtime_error(leaf + " has " + std::to_string(found->second.elements) + " elements, not " + std::to_string(values.size()));
+    throw std::runtime_error(leaf + " has " + std::to_string(found->second.elements) + " elements, not " +
+                             std::to_string(values.size()));
   }
   void* data = found->second.buffer->host_data();
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -142,7 +146,8 @@ std::vector<double> Session::get(const std::string& name) const {
   const void* data = found->second.buffer->host_data();
   std::vector<double> values(found->second.elements);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = found->second.dtype == DType::i32 ? static_cast<const std::int32_t*>(data)[i] : static_cast<const double*>(data)[i];
+    values[i] = found->second.dtype == DType::i32 ? static_cast<const std::int32_t*>(data)[i]
+                                                  : static_cast<const double*>(data)[i];
   }
   return values;
 }

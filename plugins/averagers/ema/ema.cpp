@@ -24,7 +24,9 @@ struct Ema : Averager {
   Value finish(Graph& g, const std::string&, Value parameter, Value) const override { return state(g, parameter); }
 
  private:
-  static Value state(Graph& g, Value parameter) { return g.state("average", parameter.shape(), Init::copy_of(parameter)); }
+  static Value state(Graph& g, Value parameter) {
+    return g.state("average", parameter.shape(), Init::copy_of(parameter));
+  }
 };
 
 }  // namespace

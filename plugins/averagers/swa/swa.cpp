@@ -17,7 +17,8 @@ struct Swa : Averager {
                                      .citation = "Izmailov et al. 2018, arXiv:1803.05407"};
 
   Integer every{this, "every", 50, "steps between two snapshots", at_least(1)};
-  Number start_scale{this, "start_scale", 0.2, "snapshots are taken where the schedule's scale is below this", range(0, 2)};
+  Number start_scale{this, "start_scale", 0.2, "snapshots are taken where the schedule's scale is below this",
+                     range(0, 2)};
   Number blend{this, "blend", 1.0, "share of the mean in the final weights", range(0, 1)};
 
   void accumulate(Graph& g, const std::string&, Value parameter) const override {

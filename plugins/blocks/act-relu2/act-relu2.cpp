@@ -8,9 +8,8 @@ namespace {
 using namespace caddie;
 
 struct Relu2 : Block {
-  static constexpr Identity identity{.id = "act-relu2",
-                                     .summary = "the MLP's activation max(u, 0)^2",
-                                     .citation = "So et al. 2021, arXiv:2109.08668"};
+  static constexpr Identity identity{
+      .id = "act-relu2", .summary = "the MLP's activation max(u, 0)^2", .citation = "So et al. 2021, arXiv:2109.08668"};
 
   void attach(Hooks& hooks) override { hooks.provide("mlp.act", &Relu2::activate); }
 

@@ -3,8 +3,8 @@
 //
 //   q = pairs[x, y] / (totals[x] + 1),   weight = max(1 - alpha * q, floor)      for the pair x -> y
 //
-// The counts are of the training tokens of strictly earlier steps; those of this step join them after it. The weights are
-// not renormalised. It pays off only beside an n-gram mixer at evaluation. Memory: 4 V^2 bytes.
+// The counts are of the training tokens of strictly earlier steps; those of this step join them after it. The weights
+// are not renormalised. It pays off only beside an n-gram mixer at evaluation. Memory: 4 V^2 bytes.
 #include <caddie/plugin.hpp>
 
 namespace {

@@ -19,7 +19,10 @@ struct Gqa : Block {
                                      .summary = "causal attention with fewer key/value heads than query heads",
                                      .citation = "Ainslie et al. 2023, arXiv:2305.13245"};
 
-  Text proj_init{this, "proj_init", "zero", "start of the output projection: zero, or orthogonal times 1/sqrt(2 layers)",
+  Text proj_init{this,
+                 "proj_init",
+                 "zero",
+                 "start of the output projection: zero, or orthogonal times 1/sqrt(2 layers)",
                  {"zero", "orthogonal-scaled"}};
 
   void attach(Hooks& hooks) override { hooks.provide("attn", &Gqa::attend); }
@@ -30,8 +33,8 @@ struct Gqa : Block {
     const int64_t K = g.info().kv_heads;
     const int64_t P = g.info().head_dim;
     if (K < 1 || H % K != 0) {
-      throw Failure("the number of query heads, " + std::to_string(H) + ", must be a multiple of the number of key/value heads, " +
-                    std::to_string(K));
+      throw Failure("the number of query heads, " + std::to_string(H) +
+                    ", must be a multiple of the number of key/value heads, " + std::to_string(K));
     }
 
     const Value v = g.hook("attn.v", {heads(g, n, "v.weight", K), n});

@@ -17,7 +17,10 @@ struct Mlp : Block {
                                      .citation = "Vaswani et al. 2017, arXiv:1706.03762"};
 
   Number mult{this, "mult", 4, "hidden channels over model channels", range(0.01, 1000)};
-  Text proj_init{this, "proj_init", "zero", "start of the down projection: zero, or orthogonal times 1/sqrt(2 layers)",
+  Text proj_init{this,
+                 "proj_init",
+                 "zero",
+                 "start of the down projection: zero, or orthogonal times 1/sqrt(2 layers)",
                  {"zero", "orthogonal-scaled"}};
 
   void attach(Hooks& hooks) override { hooks.provide("mlp", &Mlp::run); }

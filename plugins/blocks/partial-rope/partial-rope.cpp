@@ -1,5 +1,5 @@
-// Rotary embeddings on the first channels of every head (Su et al. 2021, arXiv:2104.09864; on a part of the channels: Black
-// et al. 2022, arXiv:2204.06745).
+// Rotary embeddings on the first channels of every head (Su et al. 2021, arXiv:2104.09864; on a part of the channels:
+// Black et al. 2022, arXiv:2204.06745).
 //
 //   theta_j = base^(-2j/R),  j = 0 .. R/2-1
 //   (x_j, x_{j+R/2}) turns clockwise by position * theta_j; channels from R on pass unchanged
@@ -31,9 +31,15 @@ struct PartialRope : Block {
 
   Integer dims{this, "dims", 16, "channels of a head that turn, an even number; 0: all", range(0, 65536)};
   Number base{this, "base", 10000, "the slowest pair turns base times slower than the fastest", range(1, 1e12)};
-  Text freq_rounding{this, "freq_rounding", "none", "round the frequencies to bfloat16, as models cast as a whole do",
+  Text freq_rounding{this,
+                     "freq_rounding",
+                     "none",
+                     "round the frequencies to bfloat16, as models cast as a whole do",
                      {"none", "bf16"}};
-  Text scaling{this, "scaling", "none", "what happens to the frequencies in contexts longer than train_len",
+  Text scaling{this,
+               "scaling",
+               "none",
+               "what happens to the frequencies in contexts longer than train_len",
                {"none", "ntk", "ramp"}};
   Integer train_len{this, "train_len", 1024, "context from which scaling begins", at_least(1)};
 
@@ -60,8 +66,8 @@ struct PartialRope : Block {
   [[nodiscard]] int64_t turning(int64_t head_dim) const {
     const int64_t R = dims == 0 ? head_dim : dims.value();
     if (R > head_dim || R % 2 != 0) {
-      throw Failure("\"dims\" is " + std::to_string(R) + ": it must be even and at most the head's " + std::to_string(head_dim) +
-                    " channels");
+      throw Failure("\"dims\" is " + std::to_string(R) + ": it must be even and at most the head's " +
+                    std::to_string(head_dim) + " channels");
     }
     if (R == 2 && scaling == "ntk") throw Failure("\"scaling\": \"ntk\" needs \"dims\" of 4 or more");
     return R;

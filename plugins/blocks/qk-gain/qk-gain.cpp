@@ -13,9 +13,10 @@ namespace {
 using namespace caddie;
 
 struct QkGain : Block {
-  static constexpr Identity identity{.id = "qk-gain",
-                                     .summary = "queries and keys normalised in every head, and a learned gain a head",
-                                     .citation = "Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023, arXiv:2302.05442"};
+  static constexpr Identity identity{
+      .id = "qk-gain",
+      .summary = "queries and keys normalised in every head, and a learned gain a head",
+      .citation = "Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023, arXiv:2302.05442"};
 
   Number gain_init{this, "gain_init", 1.5, "gain of every head at the start", range(0, 1000)};
   Number eps{this, "eps", 0x1p-23, "added to the mean square", range(0, 1)};

@@ -1,5 +1,6 @@
 // Residual mix: every layer may read the model's input again, and says channel by channel how much of its sub-layers'
-// output joins the stream (x0 mixing as in modded-nanogpt; scales: Touvron et al. 2021, "LayerScale", arXiv:2103.17239).
+// output joins the stream (x0 mixing as in modded-nanogpt; scales: Touvron et al. 2021, "LayerScale",
+// arXiv:2103.17239).
 //
 //   layer.mix:  x <- a * x + b * x0,   a = 1, b = 0 at the start, [D] each, kept as one tensor [2, D]
 //   residual:   x <- x + s * delta,    s = 1 at the start, [D], one for attention and one for the MLP
@@ -14,9 +15,10 @@ namespace {
 using namespace caddie;
 
 struct ResidMix : Block {
-  static constexpr Identity identity{.id = "resid-mix",
-                                     .summary = "learned mix of the stream with the model's input, learned scales of sub-layers",
-                                     .citation = "modded-nanogpt; Touvron et al. 2021, arXiv:2103.17239"};
+  static constexpr Identity identity{
+      .id = "resid-mix",
+      .summary = "learned mix of the stream with the model's input, learned scales of sub-layers",
+      .citation = "modded-nanogpt; Touvron et al. 2021, arXiv:2103.17239"};
 
   void attach(Hooks& hooks) override {
     hooks.chain("layer.mix", &ResidMix::mix);

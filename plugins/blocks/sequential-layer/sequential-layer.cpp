@@ -13,9 +13,10 @@ namespace {
 using namespace caddie;
 
 struct SequentialLayer : Block {
-  static constexpr Identity identity{.id = "sequential-layer",
-                                     .summary = "attention, then the MLP, each normalised first and added to the stream",
-                                     .citation = "Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745"};
+  static constexpr Identity identity{
+      .id = "sequential-layer",
+      .summary = "attention, then the MLP, each normalised first and added to the stream",
+      .citation = "Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745"};
 
   void attach(Hooks& hooks) override { hooks.provide("layer", &SequentialLayer::run); }
 

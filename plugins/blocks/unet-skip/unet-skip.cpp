@@ -5,8 +5,9 @@
 //   add:   x <- x + w_j * s
 //   gate:  x <- g * x + (1 - g) * (w_j * s),   g = sigmoid(gate_j)
 //
-// Row j of the weights belongs to the decoder's position, whichever layer runs there. The first decoder visit takes back
-// what it reads anyway. A gate gets a gradient once its skip differs from the stream: not while all layers are the identity.
+// Row j of the weights belongs to the decoder's position, whichever layer runs there. The first decoder visit takes
+// back what it reads anyway. A gate gets a gradient once its skip differs from the stream: not while all layers are the
+// identity.
 #include <caddie/plugin.hpp>
 
 #include <algorithm>
@@ -17,14 +18,15 @@ namespace {
 using namespace caddie;
 
 struct UnetSkip : Block {
-  static constexpr Identity identity{.id = "unet-skip",
-                                     .summary = "outputs of the first half of the layers join the second half, last in first out",
-                                     .citation = "Ronneberger et al. 2015, arXiv:1505.04597"};
+  static constexpr Identity identity{
+      .id = "unet-skip",
+      .summary = "outputs of the first half of the layers join the second half, last in first out",
+      .citation = "Ronneberger et al. 2015, arXiv:1505.04597"};
 
   Text mode{this, "mode", "add", "how a skip joins the stream", {"add", "gate"}};
   Number weight_init{this, "weight_init", 1.0, "weight of every skip at the start", range(-1000, 1000)};
   Number gate_init{this, "gate_init", 0.0, "gate of every skip at the start, before the sigmoid", range(-100, 100)};
-  Integer rows{this, "rows", 0, "rows of the weights; 0: as many as the plan has skips. A run whose plan grows names the most it gets",
+  Integer rows{this, "rows", 0, "rows of the weights; 0: as many as the plan of visits has skips",
                range(0, CADDIE_MAX_VISITS)};
 
   void attach(Hooks& hooks) override {
@@ -54,8 +56,8 @@ struct UnetSkip : Block {
     const int64_t skips = std::min(g.info().encoder_visits, g.info().visits - g.info().encoder_visits);
     if (rows == 0) return skips;
     if (rows < skips) {
-      throw Failure("\"rows\" is " + std::to_string(rows.value()) + ", but this plan of visits has " + std::to_string(skips) +
-                    " skips: set it to that or more");
+      throw Failure("\"rows\" is " + std::to_string(rows.value()) + ", but this plan of visits has " +
+                    std::to_string(skips) + " skips: set it to that or more");
     }
     return rows;
   }

@@ -3,8 +3,8 @@
 //
 //   loss <- loss + weight * mean(lse^2),   d/dz_j = (2 weight / tokens) * lse * p_j
 //
-// openai/parameter-golf PR #2163 adds its softcap of 30 to lse and passes no gradient back, so there the term only changes
-// the number that is printed: "shift": 30, "backprop": false.
+// openai/parameter-golf PR #2163 adds its softcap of 30 to lse and passes no gradient back, so there the term only
+// changes the number that is printed: "shift": 30, "backprop": false.
 #include <caddie/plugin.hpp>
 
 namespace {

@@ -12,9 +12,10 @@ namespace {
 using namespace caddie;
 
 struct AdamW : Optimizer {
-  static constexpr Identity identity{.id = "adamw",
-                                     .summary = "Adam with decoupled weight decay",
-                                     .citation = "Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101"};
+  static constexpr Identity identity{
+      .id = "adamw",
+      .summary = "Adam with decoupled weight decay",
+      .citation = "Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101"};
 
   Number lr{this, "lr", 0.001, "learning rate", range(0, 1000)};
   Number beta1{this, "beta1", 0.9, "decay of the mean of gradients", range(0, 0.9999999)};
@@ -38,7 +39,8 @@ struct AdamW : Optimizer {
  private:
   // Running means start at zero: after k steps they hold the share 1 - beta^k of what they stand for.
   static Value unbias(Graph& g, const char* name, double beta) {
-    return g.step_scalar(name, [beta](const Step& step) { return 1 / (1 - std::pow(beta, static_cast<double>(step.step + 1))); });
+    return g.step_scalar(
+        name, [beta](const Step& step) { return 1 / (1 - std::pow(beta, static_cast<double>(step.step + 1))); });
   }
 };
 

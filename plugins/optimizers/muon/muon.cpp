@@ -1,12 +1,12 @@
-// Muon: momentum whose direction is replaced by the nearest semi-orthogonal matrix, so that all singular directions of a
-// hidden matrix move equally (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
+// Muon: momentum whose direction is replaced by the nearest semi-orthogonal matrix, so that all singular directions of
+// a hidden matrix move equally (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 //
 //   M <- mu M + G        U = G + mu M (Nesterov), or M
 //   O = NS(U)            Newton-Schulz: X <- a X + (b X X^T + c (X X^T)^2) X, from X = U / ||U||
 //   W <- (1 - lr wd) W - lr sqrt(max(1, m/n)) O
 //
-// The table of (a, b, c) is either one row that is good enough for every iteration, or a row for each iteration (Polar Express,
-// Amsel et al. 2025, arXiv:2505.16932). row_normalise divides the rows of U by their lengths first (MuonEq-R,
+// The table of (a, b, c) is either one row that is good enough for every iteration, or a row for each iteration (Polar
+// Express, Amsel et al. 2025, arXiv:2505.16932). row_normalise divides the rows of U by their lengths first (MuonEq-R,
 // arXiv:2603.28254). All matrices of a bank [N, m, n] are orthogonalised at once, each by its own norm.
 #include <caddie/plugin.hpp>
 
@@ -38,8 +38,8 @@ struct Muon : Optimizer {
   Number lr{this, "lr", 0.02, "learning rate", range(0, 1000)};
   Number momentum{this, "momentum", 0.95, "mu, once warmed up", range(0, 1)};
   Number momentum_start{this, "momentum_start", 0.85, "mu of the first step", range(0, 1)};
-  Integer momentum_steps{this, "momentum_steps", 0, "steps in which mu goes from momentum_start to momentum; 0: no warm-up",
-                         at_least(0)};
+  Integer momentum_steps{this, "momentum_steps", 0,
+                         "steps in which mu goes from momentum_start to momentum; 0: no warm-up", at_least(0)};
   Flag nesterov{this, "nesterov", true, "look ahead with the momentum"};
   Number weight_decay{this, "weight_decay", 0.0, "decoupled weight decay, times the learning rate", range(0, 1000)};
   Integer ns_steps{this, "ns_steps", 5, "Newton-Schulz iterations", range(1, 50)};
@@ -48,7 +48,8 @@ struct Muon : Optimizer {
 
   void configure() override {
     if (ns_table == "polar-express" && ns_steps > static_cast<int64_t>(kPolarExpress.size())) {
-      throw Failure("\"ns_steps\" is " + std::to_string(ns_steps.value()) + ", but the table polar-express ends after 5 iterations");
+      throw Failure("\"ns_steps\" is " + std::to_string(ns_steps.value()) +
+                    ", but the table polar-express ends after 5 iterations");
     }
   }
 

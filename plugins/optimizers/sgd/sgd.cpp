@@ -9,9 +9,8 @@ namespace {
 using namespace caddie;
 
 struct Sgd : Optimizer {
-  static constexpr Identity identity{.id = "sgd",
-                                     .summary = "gradient descent with momentum",
-                                     .citation = "Polyak 1964; Sutskever et al. 2013"};
+  static constexpr Identity identity{
+      .id = "sgd", .summary = "gradient descent with momentum", .citation = "Polyak 1964; Sutskever et al. 2013"};
 
   Number lr{this, "lr", 0.01, "learning rate", range(0, 1000)};
   Number momentum{this, "momentum", 0.9, "mu; 0: plain gradient descent", range(0, 1)};

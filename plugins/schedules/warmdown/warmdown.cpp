@@ -16,19 +16,22 @@ namespace {
 using namespace caddie;
 
 struct Warmdown : Schedule {
-  static constexpr Identity identity{.id = "warmdown",
-                                     .summary = "constant learning rate that falls linearly at the end of the run",
-                                     .citation = "Zhai et al. 2021, arXiv:2106.04560; Haegele et al. 2024, arXiv:2405.18392",
-                                     .reads = CADDIE_READS_TIME};
+  static constexpr Identity identity{
+      .id = "warmdown",
+      .summary = "constant learning rate that falls linearly at the end of the run",
+      .citation = "Zhai et al. 2021, arXiv:2106.04560; Haegele et al. 2024, arXiv:2405.18392",
+      .reads = CADDIE_READS_TIME};
 
   Text mode{this, "mode", "fraction", "what the length of the fall is measured in", {"steps", "wallclock", "fraction"}};
   Integer steps{this, "steps", 1200, "steps of the fall, for the modes steps and wallclock; 0: no fall", at_least(0)};
-  Number fraction{this, "fraction", 0.72, "share of the run that is fall, for the mode fraction; 0: no fall", range(0, 1)};
+  Number fraction{this, "fraction", 0.72, "share of the run that is fall, for the mode fraction; 0: no fall",
+                  range(0, 1)};
   Number min{this, "min", 0.0, "least scale", range(0, 1)};
-  Number reserve{this, "reserve", 0.0, "seconds at the end of the budget in which training is over already", at_least(0)};
+  Number reserve{this, "reserve", 0.0, "seconds at the end of the budget in which training is over already",
+                 at_least(0)};
 
   [[nodiscard]] double scale(const Step& step) const override {
-    const double falling = mode == "fraction" ? by_fraction(step)
+    const double falling = mode == "fraction"                               ? by_fraction(step)
                            : mode == "wallclock" && step.budget_seconds > 0 ? by_clock(step)
                                                                             : by_steps(step);
     return falling < min ? min.value() : falling;
