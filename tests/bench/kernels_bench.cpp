@@ -57,8 +57,8 @@ double seconds() {
 }
 
 #if defined(__x86_64__)
-// 16 independent chains in registers: acc <- acc * x + y, which moves every chain to and fro around y / (1 - x) with all
-// bits of the significand in motion. (Zeros would flatter the machine: they draw less power and so clock higher.)
+// 16 independent chains in registers: acc <- acc * x + y, which moves every chain to and fro around y / (1 - x) with
+// all bits of the significand in motion. (Zeros would flatter the machine: they draw less power and so clock higher.)
 [[gnu::target("avx512f"), gnu::noinline]] void multiply_adds(std::int64_t count, const float* values) {
   asm volatile(
       "vmovups (%1), %%zmm30\n"
@@ -184,7 +184,8 @@ void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std:
       std::max(attention_forward_workspace_bytes(s, threads), attention_backward_workspace_bytes(s, threads)) / 4));
   char name[96];
   std::snprintf(name, sizeof name, "attention B%ld T%ld H%ld K%ld D%ld causal", static_cast<long>(batch),
-                static_cast<long>(length), static_cast<long>(heads), static_cast<long>(kv_heads), static_cast<long>(dim));
+                static_cast<long>(length), static_cast<long>(heads), static_cast<long>(kv_heads),
+                static_cast<long>(dim));
   bench.run(std::string(name) + " fwd", attention_forward_flops(s),
             [&] { attention_forward(forward, bench.pool, space.get()); });
   bench.run(std::string(name) + " bwd", attention_backward_flops(s),

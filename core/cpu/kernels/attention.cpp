@@ -21,7 +21,8 @@ double visible_pairs(const AttentionShape& s) {
 std::int64_t parts_per_pair(const AttentionShape& s, int threads) {
   const std::int64_t pairs = s.batch * s.kv_heads;
   if (pairs >= 4 * threads || pairs % threads == 0) return 1;
-  return std::min<std::int64_t>((2 * threads + pairs - 1) / pairs, s.heads / s.kv_heads * std::max<std::int64_t>(s.queries, 1));
+  const std::int64_t most = s.heads / s.kv_heads * std::max<std::int64_t>(s.queries, 1);
+  return std::min((2 * threads + pairs - 1) / pairs, most);
 }
 
 }  // namespace

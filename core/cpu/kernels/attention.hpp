@@ -1,5 +1,6 @@
-// Softmax attention on the CPU, forward and backward, in tiles: no T x S array is ever made, and tiles that a mask rules
-// out are skipped (online softmax as in Milakov and Gimelshein 2018, tiles and recomputation as in Dao et al. 2022).
+// Softmax attention on the CPU, forward and backward, in tiles: no T x S array is ever made, and tiles that a mask
+// rules out are skipped (online softmax as in Milakov and Gimelshein 2018, tiles and recomputation as in Dao et al.
+// 2022).
 //
 //   y[b,t,h] = sum_s p[t,s] v[b,s,g],   p[t,.] = softmax over the visible s of scale * q[b,t,h] . k[b,s,g],
 //   g = h / (H / K)   (grouped queries: H query heads share K key/value heads, H % K == 0)

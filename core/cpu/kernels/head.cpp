@@ -23,7 +23,7 @@ struct ForwardSpace {
 
   explicit ForwardSpace(const Head& h) {
     if (h.w_forward == nullptr) packed_w = floats_of(packed_b_bytes(h.dim, h.vocab));
-    per_thread = packed_a_floats(depth_block(h.dim)) + round_up(kForwardTiles * kernels().gemm->tile_rows * kTileLogits, 16);
+    per_thread = packed_a_floats(depth_block(h.dim)) + kForwardTiles * kernels().gemm->tile_rows * kTileLogits;
   }
 };
 
@@ -43,8 +43,8 @@ void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     float* tile = logits == nullptr ? tile_space : logits + first * h.vocab + v;
     const std::int64_t ld = logits == nullptr ? kTileLogits : h.vocab;
-    multiply_rectangle(rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(h.dim)}, {first, v, count, columns}, tile,
-                       ld, false, space);
+    multiply_rectangle(rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(h.dim)}, {first, v, count, columns},
+                       tile, ld, false, space);
     for (std::int64_t i = 0; i < count; ++i) {
       float* z = tile + i * ld;
       if (h.cap > 0.0F) table.cap(z, columns, h.cap);

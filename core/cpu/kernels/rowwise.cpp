@@ -96,7 +96,7 @@ void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, Th
   for_rows(rows, pool, [&](std::int64_t row) {
     const float* from = x.data + row * x.ld;
     const float high = kernels().rows->maximum(from, columns);
-    // An infinite maximum is the result itself, unless the row holds a NaN, which the sum still shows.
+    // Against an infinite reference exp would give NaN; unshifted, the sum is 0, infinite or (a NaN in the row) NaN.
     const float shift = std::isinf(high) ? 0.0F : high;
     const float sum = kernels().rows->exp_sum(from, shift, columns, nullptr);
     out[row] = shift + kernels().loss->log(sum);
@@ -117,7 +117,9 @@ void sum_columns(std::int64_t rows, std::int64_t columns, Rows x, float* out, Th
     float* sums = partial + chunk * columns;
     std::fill_n(sums, columns, 0.0F);
     const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
-    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) kernels().rows->add(x.data + row * x.ld, columns, sums);
+    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
+      kernels().rows->add(x.data + row * x.ld, columns, sums);
+    }
   });
   add_chunks(chunks_of(rows), columns, partial, out);
 }

@@ -26,8 +26,8 @@ struct RowsOut {
 void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, RowsOut y,
                       float* rstd, ThreadPool& pool);
 
-// dx = rstd (dy weight - x rstd^2 mean(dy weight x)),  d_weight[c] = sum over rows of dy x rstd. weight and d_weight may
-// be null; dx may be dy. The workspace is used if d_weight is given.
+// dx = rstd (dy weight - x rstd^2 mean(dy weight x)),  d_weight[c] = sum over rows of dy x rstd. weight and d_weight
+// may be null; dx may be dy. The workspace is used if d_weight is given.
 std::size_t rms_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
 void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* rstd, Rows dy,
                        RowsOut dx, float* d_weight, ThreadPool& pool, void* workspace);

@@ -9,8 +9,8 @@
 
 namespace caddie::cpu {
 
-// Memory that will be read soon: `rows` runs of `bytes` each, `stride` bytes apart. Fetched into the L2 cache bit by bit
-// while something else is computed; nothing is read if `rows` is 0.
+// Memory that will be read soon: `rows` runs of `bytes` each, `stride` bytes apart. Fetched into the L2 cache bit by
+// bit while something else is computed; nothing is read if `rows` is 0.
 struct Upcoming {
   const char* data = nullptr;
   std::int64_t rows = 0;
@@ -81,7 +81,8 @@ struct RowTable {
   // sum of a * b * weight (weight may be null).
   float (*dot)(const float* a, const float* b, const float* weight, std::int64_t count);
   // out = p * a * weight + q * b (weight may be null).
-  void (*combine)(const float* a, const float* weight, float p, const float* b, float q, std::int64_t count, float* out);
+  void (*combine)(const float* a, const float* weight, float p, const float* b, float q, std::int64_t count,
+                  float* out);
   // out += a * b * factor.
   void (*add_product)(const float* a, const float* b, float factor, std::int64_t count, float* out);
   void (*add)(const float* x, std::int64_t count, float* out);

@@ -61,7 +61,8 @@ struct Problem {
   }
 
   AttentionShape shape() const {
-    AttentionShape s{.batch = c.batch, .queries = c.queries, .keys = c.keys, .heads = c.heads, .kv_heads = c.kv_heads, .dim = c.dim};
+    AttentionShape s{
+        .batch = c.batch, .queries = c.queries, .keys = c.keys, .heads = c.heads, .kv_heads = c.kv_heads, .dim = c.dim};
     s.causal = c.causal;
     s.scale = scale;
     if (c.segments) {
@@ -141,7 +142,8 @@ struct Problem {
     for (std::int64_t s = 0; s < c.keys; ++s) {
       if (!visible(b, t, s)) continue;
       double sum = 0;
-      for (std::int64_t d = 0; d < c.dim; ++d) sum += static_cast<double>(q[at(iq + d)]) * k[at(ik + s * k_position + d)];
+      for (std::int64_t d = 0; d < c.dim; ++d)
+        sum += static_cast<double>(q[at(iq + d)]) * k[at(ik + s * k_position + d)];
       score[at(s)] = static_cast<double>(scale) * sum;
       high = std::max(high, score[at(s)]);
     }
@@ -188,7 +190,8 @@ struct Problem {
     for (const int threads : {2, 3}) {
       const Outputs other = run(threads);
       EXPECT_TRUE(same_bits(one.y, other.y) && same_bits(one.lse, other.lse)) << c.text();
-      EXPECT_TRUE(same_bits(one.dq, other.dq) && same_bits(one.dk, other.dk) && same_bits(one.dv, other.dv)) << c.text();
+      EXPECT_TRUE(same_bits(one.dq, other.dq) && same_bits(one.dk, other.dk) && same_bits(one.dv, other.dv))
+          << c.text();
     }
   }
 
@@ -217,21 +220,40 @@ TEST_P(AttentionTest, HeadDimensions) {
 
 TEST_P(AttentionTest, GroupedQueriesAndStrides) {
   Problem({.batch = 2, .queries = 50, .keys = 50, .heads = 8, .kv_heads = 4, .dim = 32, .slack = 3}).check();
-  Problem({.batch = 3, .queries = 50, .keys = 50, .heads = 6, .kv_heads = 2, .dim = 16, .d_lse = true, .slack = 16}).check();
+  Problem({.batch = 3, .queries = 50, .keys = 50, .heads = 6, .kv_heads = 2, .dim = 16, .d_lse = true, .slack = 16})
+      .check();
   Problem({.batch = 1, .queries = 70, .keys = 70, .heads = 4, .kv_heads = 1, .dim = 64}).check();
 }
 
 TEST_P(AttentionTest, KeysBeforeTheQueries) {
   Problem({.batch = 2, .queries = 1, .keys = 150, .heads = 2, .kv_heads = 1, .dim = 16}).check();
   Problem({.batch = 1, .queries = 37, .keys = 300, .heads = 2, .kv_heads = 1, .dim = 16}).check();
-  Problem({.batch = 1, .queries = 140, .keys = 20, .heads = 2, .kv_heads = 1, .dim = 16}).check();  // early ones see nothing
+  Problem({.batch = 1, .queries = 140, .keys = 20, .heads = 2, .kv_heads = 1, .dim = 16})
+      .check();  // early ones see nothing
   Problem({.batch = 1, .queries = 90, .keys = 33, .heads = 2, .kv_heads = 1, .dim = 16, .causal = false}).check();
 }
 
 TEST_P(AttentionTest, SegmentsHideOtherDocuments) {
   for (const bool causal : {true, false}) {
-    Problem({.batch = 2, .queries = 300, .keys = 300, .heads = 2, .kv_heads = 1, .dim = 16, .causal = causal, .segments = true, .d_lse = true}).check();
-    Problem({.batch = 1, .queries = 100, .keys = 333, .heads = 2, .kv_heads = 2, .dim = 8, .causal = causal, .segments = true}).check();
+    Problem({.batch = 2,
+             .queries = 300,
+             .keys = 300,
+             .heads = 2,
+             .kv_heads = 1,
+             .dim = 16,
+             .causal = causal,
+             .segments = true,
+             .d_lse = true})
+        .check();
+    Problem({.batch = 1,
+             .queries = 100,
+             .keys = 333,
+             .heads = 2,
+             .kv_heads = 2,
+             .dim = 8,
+             .causal = causal,
+             .segments = true})
+        .check();
   }
 }
 

@@ -57,7 +57,8 @@ Wanted reference(const std::vector<double>& u, int64_t rows, int64_t vocab, doub
 std::vector<std::int32_t> random_targets(int64_t rows, int64_t vocab) {
   std::mt19937 random(8);
   std::vector<std::int32_t> targets;
-  for (int64_t i = 0; i < rows; ++i) targets.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(vocab)));
+  for (int64_t i = 0; i < rows; ++i)
+    targets.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(vocab)));
   if (rows > 2) targets[1] = -1;
   return targets;
 }
@@ -78,7 +79,8 @@ TEST_P(CrossEntropyTest, FromLogits) {
     for (const int threads : {1, 2, 3}) {
       ThreadPool pool(threads);
       std::vector<float> nll(at(rows)), lse(at(rows)), entropy(at(rows)), lse_alone(at(rows));
-      cross_entropy_forward(logits.data(), ld, rows, vocab, targets.data(), {nll.data(), lse.data(), entropy.data()}, pool);
+      cross_entropy_forward(logits.data(), ld, rows, vocab, targets.data(), {nll.data(), lse.data(), entropy.data()},
+                            pool);
       expect_close(nll, want.nll, 3e-6, 2e-6, "nll");
       expect_close(lse, want.lse, 2e-6, 1e-6, "lse");
       expect_close(entropy, want.entropy, 1e-5, 1e-6, "entropy");
@@ -114,14 +116,16 @@ TEST_P(CrossEntropyTest, HiddenWordsAndWrongTargets) {
   EXPECT_NEAR(entropy, std::log(10.0), 1e-6);
   const float one = 1.0F;
   std::vector<float> d(50);
-  cross_entropy_backward(logits.data(), 50, 1, 50, targets.data(), {&lse, &entropy, &one, nullptr, &one}, d.data(), 50, pool);
+  cross_entropy_backward(logits.data(), 50, 1, 50, targets.data(), {&lse, &entropy, &one, nullptr, &one}, d.data(), 50,
+                         pool);
   EXPECT_NEAR(d[3], -0.9, 1e-6);
   EXPECT_NEAR(d[4], 0.1, 1e-6);
   EXPECT_EQ(d[40], 0.0F);
   const std::vector<std::int32_t> beyond{50};
   cross_entropy_forward(logits.data(), 50, 1, 50, beyond.data(), {&nll, nullptr, nullptr}, pool);
   EXPECT_TRUE(std::isnan(nll));
-  cross_entropy_backward(logits.data(), 50, 1, 50, beyond.data(), {&lse, nullptr, &one, nullptr, nullptr}, d.data(), 50, pool);
+  cross_entropy_backward(logits.data(), 50, 1, 50, beyond.data(), {&lse, nullptr, &one, nullptr, nullptr}, d.data(), 50,
+                         pool);
   EXPECT_TRUE(std::isnan(d[0]));
 }
 
@@ -168,7 +172,8 @@ void check_head(const HeadCase& c) {
   std::vector<double> u(at(c.rows * c.vocab));
   for (int64_t i = 0; i < c.rows; ++i) {
     for (int64_t v = 0; v < c.vocab; ++v) {
-      for (int64_t k = 0; k < c.dim; ++k) u[at(i * c.vocab + v)] += static_cast<double>(x[at(i * ldx + k)]) * w[at(v * ldw + k)];
+      for (int64_t k = 0; k < c.dim; ++k)
+        u[at(i * c.vocab + v)] += static_cast<double>(x[at(i * ldx + k)]) * w[at(v * ldw + k)];
     }
   }
   const Wanted want = reference(u, c.rows, c.vocab, static_cast<double>(c.cap), targets, d);
@@ -200,7 +205,8 @@ void check_head(const HeadCase& c) {
   expect_close(one.dw, dw, 2e-5, 2e-5, text + " dw");
   for (const int threads : {2, 3}) {
     const HeadRun other = run_head(c, head, d, threads);
-    EXPECT_TRUE(same_bits(one.nll, other.nll) && same_bits(one.lse, other.lse) && same_bits(one.entropy, other.entropy)) << text;
+    EXPECT_TRUE(same_bits(one.nll, other.nll) && same_bits(one.lse, other.lse) && same_bits(one.entropy, other.entropy))
+        << text;
     EXPECT_TRUE(same_bits(one.dx, other.dx) && same_bits(one.dw, other.dw)) << text;
   }
 }
@@ -208,13 +214,16 @@ void check_head(const HeadCase& c) {
 TEST_P(CrossEntropyTest, FusedHead) {
   check_head({.rows = 1, .dim = 1, .vocab = 1, .cap = 0, .packed = false, .keep_logits = false, .accumulate = false});
   check_head({.rows = 5, .dim = 16, .vocab = 40, .cap = 0, .packed = false, .keep_logits = false, .accumulate = true});
-  check_head({.rows = 145, .dim = 40, .vocab = 1030, .cap = 5, .packed = true, .keep_logits = false, .accumulate = false});
+  check_head(
+      {.rows = 145, .dim = 40, .vocab = 1030, .cap = 5, .packed = true, .keep_logits = false, .accumulate = false});
   check_head({.rows = 77, .dim = 33, .vocab = 257, .cap = 3, .packed = false, .keep_logits = true, .accumulate = true});
-  check_head({.rows = 30, .dim = 400, .vocab = 64, .cap = 15, .packed = true, .keep_logits = true, .accumulate = false});
+  check_head(
+      {.rows = 30, .dim = 400, .vocab = 64, .cap = 15, .packed = true, .keep_logits = true, .accumulate = false});
 }
 
 TEST_P(CrossEntropyTest, FusedHeadInSeveralChunks) {
-  check_head({.rows = 300, .dim = 8, .vocab = 20000, .cap = 10, .packed = false, .keep_logits = false, .accumulate = false});
+  check_head(
+      {.rows = 300, .dim = 8, .vocab = 20000, .cap = 10, .packed = false, .keep_logits = false, .accumulate = false});
 }
 
 TEST_P(CrossEntropyTest, FusedHeadWithoutRowsClearsTheWeightGradient) {

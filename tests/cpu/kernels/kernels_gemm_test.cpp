@@ -31,7 +31,8 @@ struct Problem {
     b_stride = shape.shared_b ? 0 : ldb * (shape.tb ? shape.n : shape.k) + shape.slack;
     c_stride = ldc * shape.m + shape.slack;
     a = normals(a_stride * shape.batch, 1);
-    b = normals(ldb * (shape.tb ? shape.n : shape.k) * (shape.shared_b ? 1 : shape.batch) + shape.slack * shape.batch, 2);
+    b = normals(ldb * (shape.tb ? shape.n : shape.k) * (shape.shared_b ? 1 : shape.batch) + shape.slack * shape.batch,
+                2);
     c = normals(c_stride * shape.batch, 3);
   }
 
@@ -114,7 +115,9 @@ TEST_P(GemmTest, TransposesStridesAndAccumulation) {
     for (const bool tb : {false, true}) {
       for (const bool accumulate : {false, true}) {
         for (const bool packed : {false, true}) {
-          Problem({.m = 45, .n = 70, .k = 37, .ta = ta, .tb = tb, .accumulate = accumulate, .packed = packed, .slack = 5}).check();
+          Problem(
+              {.m = 45, .n = 70, .k = 37, .ta = ta, .tb = tb, .accumulate = accumulate, .packed = packed, .slack = 5})
+              .check();
         }
       }
     }

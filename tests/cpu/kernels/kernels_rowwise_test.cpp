@@ -37,7 +37,8 @@ INSTANTIATE_EACH_ISA(RowwiseTest);
 TEST_P(RowwiseTest, RmsNorm) {
   for (const Shape& s : shapes()) {
     for (const bool weighted : {false, true}) {
-      const std::vector<float> x = normals(s.rows * s.ld, 1), weight = normals(s.columns, 2), dy = normals(s.rows * s.ld, 3);
+      const std::vector<float> x = normals(s.rows * s.ld, 1), weight = normals(s.columns, 2),
+                               dy = normals(s.rows * s.ld, 3);
       const float* w = weighted ? weight.data() : nullptr;
       std::vector<double> y(x.begin(), x.end()), dx(x.begin(), x.end()), dw(at(s.columns)), r(at(s.rows));
       for (int64_t i = 0; i < s.rows; ++i) {

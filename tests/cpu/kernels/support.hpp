@@ -38,7 +38,8 @@ inline std::vector<float> normals(std::int64_t count, unsigned seed, float scale
 // 64-byte aligned bytes, with a guard behind them that must stay untouched.
 class Workspace {
  public:
-  explicit Workspace(std::size_t bytes) : bytes_(bytes), memory_(static_cast<unsigned char*>(::operator new(bytes + kGuard, std::align_val_t{64}))) {
+  explicit Workspace(std::size_t bytes)
+      : bytes_(bytes), memory_(static_cast<unsigned char*>(::operator new (bytes + kGuard, std::align_val_t{64}))) {
     std::memset(memory_, 0xff, bytes_ + kGuard);  // NaN everywhere: reading what was not written shows
   }
   ~Workspace() {
@@ -91,5 +92,6 @@ inline std::string isa_name(const ::testing::TestParamInfo<Isa>& info) { return 
 
 }  // namespace caddie::cpu::testing
 
-#define INSTANTIATE_EACH_ISA(Suite) \
-  INSTANTIATE_TEST_SUITE_P(Isa, Suite, ::testing::ValuesIn(::caddie::cpu::available_isas()), ::caddie::cpu::testing::isa_name)
+#define INSTANTIATE_EACH_ISA(Suite)                                                          \
+  INSTANTIATE_TEST_SUITE_P(Isa, Suite, ::testing::ValuesIn(::caddie::cpu::available_isas()), \
+                           ::caddie::cpu::testing::isa_name)

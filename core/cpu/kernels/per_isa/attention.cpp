@@ -11,8 +11,10 @@ void forward(const AttentionForward& args, std::int64_t batch, std::int64_t kv_h
   const AttentionShape& s = args.shape;
   const attention::ForwardSpace space(s, base);
   if (begin == end) return;
-  gemm_table.pack_a(attention::head_of(args.k, batch, kv_head), args.k.position_stride, false, s.keys, s.dim, space.keys);
-  gemm_table.pack_a(attention::head_of(args.v, batch, kv_head), args.v.position_stride, true, s.dim, s.keys, space.values);
+  const float* k = attention::head_of(args.k, batch, kv_head);
+  const float* v = attention::head_of(args.v, batch, kv_head);
+  gemm_table.pack_a(k, args.k.position_stride, false, s.keys, s.dim, space.keys);
+  gemm_table.pack_a(v, args.v.position_stride, true, s.dim, s.keys, space.values);
   const std::int64_t panels = query_panels(s);
   for (std::int64_t unit = begin; unit < end; ++unit) {
     const std::int64_t head = kv_head * (s.heads / s.kv_heads) + unit / panels;

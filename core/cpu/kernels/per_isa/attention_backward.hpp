@@ -1,5 +1,5 @@
-// Backward pass of one (batch, kv head). Blocks of two panels of queries meet tiles of keys; probabilities are made anew
-// from the saved lse:
+// Backward pass of one (batch, kv head). Blocks of two panels of queries meet tiles of keys; probabilities are made
+// anew from the saved lse:
 //   P = exp(scale q.k - lse)            dV += P^T dY
 //   dS = scale P (dY.V - delta)         dK += dS^T Q      dQ += dS K      delta = dY.Y - d_lse
 #pragma once
@@ -187,8 +187,8 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
     add_rows(space.probabilities, keys, block.count, space.dy, s.dim, space.dv + key * ld);
     add_rows(space.slopes, keys, block.count, space.query, s.dim, space.dk + key * ld);
   }
-  transpose_out(space.dq_t, kBlock, block.count, s.dim, head_of(args.dq, batch, head) + block.first * args.dq.position_stride,
-                args.dq.position_stride);
+  float* dq = head_of(args.dq, batch, head) + block.first * args.dq.position_stride;
+  transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
 }
 
 inline void copy_out(const float* from, std::int64_t count, std::int64_t dim, float* to, std::int64_t stride) {

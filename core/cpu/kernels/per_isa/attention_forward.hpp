@@ -77,7 +77,8 @@ CADDIE_INLINE void exponentiate(float* scores, std::int64_t count, Softmax& stat
 // output[dim][kPanel] = output * rescale + V^T[dim][keys] * probabilities[keys][kPanel].
 CADDIE_INLINE void add_values(const ForwardSpace& space, const AttentionShape& s, std::int64_t key, std::int64_t count,
                               const float* rescale) {
-  TileArgs t{count, space.values + key * kTileRows, kTileRows, space.scores, kPanel, space.output, kPanel, kLanes, rescale};
+  const float* values = space.values + key * kTileRows;
+  TileArgs t{count, values, kTileRows, space.scores, kPanel, space.output, kPanel, kLanes, rescale};
   std::int64_t d = 0;
   for (; d + kTileRows <= s.dim; d += kTileRows) {
     tile<kTileRows, kPanelVectors, 0, Old::scale_and_add>(t);

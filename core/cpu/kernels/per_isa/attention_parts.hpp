@@ -20,7 +20,9 @@ constexpr std::int64_t kPanelVectors = kTileVectors;
 constexpr std::int64_t kKeyTile = 126;
 
 CADDIE_INLINE std::int64_t padded_rows(std::int64_t rows) { return (rows + kTileRows - 1) / kTileRows * kTileRows; }
-CADDIE_INLINE std::int64_t padded_columns(std::int64_t n) { return (n + kTileColumns - 1) / kTileColumns * kTileColumns; }
+CADDIE_INLINE std::int64_t padded_columns(std::int64_t n) {
+  return (n + kTileColumns - 1) / kTileColumns * kTileColumns;
+}
 
 // Cuts a workspace into 64-byte aligned arrays; without memory it only counts.
 class Carver {

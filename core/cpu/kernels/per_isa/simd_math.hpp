@@ -74,7 +74,7 @@ CADDIE_INLINE F exponential(F x) {
 CADDIE_INLINE F logarithm(F x) {
   const I tiny = x < splat(1.17549435e-38F);
   const F scaled = select(tiny, x * splat(8388608.0F), x);
-  const I bits = as_int(scaled);
+  const I bits = as_int(select(scaled > F{}, scaled, splat(1.0F)));  // the rest is put right at the end
   // Significand in [sqrt(1/2), sqrt(2)).
   const I shifted = bits - splat_int(0x3f3504f3);
   const F e = to_float(shifted >> splat_int(23)) - select(tiny, splat(23.0F), F{});

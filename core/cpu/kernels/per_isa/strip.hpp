@@ -31,7 +31,7 @@ CADDIE_INLINE void for_strips(std::int64_t count, Body body) {
   if (i < count) body(i, count - i);
 }
 
-// Sum over strips of term(i, n): eight interleaved vector sums, added in a fixed tree. Blocks of kSumBlock floats are
+// Sum over strips of term(i, n): four interleaved vector sums, added in a fixed tree. Blocks of kSumBlock floats are
 // summed one by one, which keeps rounding errors of long rows small.
 constexpr std::int64_t kSumBlock = 2048;
 
@@ -61,7 +61,9 @@ CADDIE_INLINE float largest_of(const float* x, std::int64_t count) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) high[v] = larger(high[v], load(x + i + v * kLanes));
   }
-  for (int v = 0; i < count; i += kLanes, ++v) high[v] = larger(high[v], load_some(x + i, least(kLanes, count - i), lowest));
+  for (int v = 0; i < count; i += kLanes, ++v) {
+    high[v] = larger(high[v], load_some(x + i, least(kLanes, count - i), lowest));
+  }
   return max_lanes(larger(larger(high[0], high[1]), larger(high[2], high[3])));
 }
 
