@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <ctime>
 
 #include "core/graph/emitter.hpp"
 #include "tests/graph/run.hpp"
@@ -179,9 +179,9 @@ TEST(Graph, text_has_a_line_for_every_node) {
 }
 
 TEST(Graph, ten_thousand_operations_are_built_at_once) {
-  double best = 1;  // seconds; the best of several, the machine may be busy
+  double best = 1;  // seconds of processor time; the best of several, the machine may be busy
   for (int attempt = 0; attempt < 5; ++attempt) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     Graph graph;
     Value x = graph.leaf(LeafKind::parameter, "x", DType::f32, {8, 16});
     for (int i = 0; i < 2500; ++i) {
@@ -192,7 +192,7 @@ TEST(Graph, ten_thousand_operations_are_built_at_once) {
       graph.pop_scope();
     }
     ASSERT_EQ(graph.nodes().size(), 10001U);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
   }
   RecordProperty("milliseconds", std::to_string(best * 1e3));
 #if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
