@@ -6,23 +6,36 @@
 namespace caddie::cpu::CADDIE_ISA {
 namespace {
 
-// One panel: `width` <= kWidth columns of a source whose rows are k -> out[k][kWidth], zero-padded.
+// One row of a source whose rows are k, kWidth floats.
 template <int kWidth>
-void copy_panel(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t width, float* out) {
+CADDIE_INLINE void copy_row(const float* source, float* out) {
   constexpr int kWhole = kWidth / kLanes;
   constexpr int kRest = kWidth % kLanes;
-  if (width == kWidth) {
-    for (std::int64_t k = 0; k < depth; ++k, source += ld, out += kWidth) {
-      for (int v = 0; v < kWhole; ++v) store(out + v * kLanes, load(source + v * kLanes));
-      if constexpr (kRest > 0) {
-        store_first(out + kWhole * kLanes, load_first(source + kWhole * kLanes, kRest), kRest);
-      }
+  for (int v = 0; v < kWhole; ++v) store(out + v * kLanes, load(source + v * kLanes));
+  if constexpr (kRest > 0) store_first(out + kWhole * kLanes, load_first(source + kWhole * kLanes, kRest), kRest);
+}
+
+// Panels of kWidth columns of a source whose rows are k -> out[panel][k][kWidth], the last one zero-padded. Several
+// panels at a time: rows far apart share sets of the caches and cost a page each, so a row is used while it is at hand.
+template <int kWidth>
+void copy_panels(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t columns, float* out) {
+  constexpr std::int64_t kGroup = 10;
+  const std::int64_t whole = columns / kWidth;
+  for (std::int64_t first = 0; first < whole; first += kGroup) {
+    const std::int64_t panels = least(kGroup, whole - first);
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const float* from = source + k * ld + first * kWidth;
+      float* to = out + (first * depth + k) * kWidth;
+      for (std::int64_t p = 0; p < panels; ++p) copy_row<kWidth>(from + p * kWidth, to + p * kWidth * depth);
     }
-    return;
   }
+  const std::int64_t rest = columns - whole * kWidth;
+  if (rest == 0) return;
+  source += whole * kWidth;
+  out += whole * kWidth * depth;
   for (std::int64_t k = 0; k < depth; ++k, source += ld, out += kWidth) {
-    for (std::int64_t j = 0; j < width; ++j) out[j] = source[j];
-    for (std::int64_t j = width; j < kWidth; ++j) out[j] = 0.0F;
+    for (std::int64_t j = 0; j < rest; ++j) out[j] = source[j];
+    for (std::int64_t j = rest; j < kWidth; ++j) out[j] = 0.0F;
   }
 }
 
@@ -50,26 +63,20 @@ void transpose_panel(const float* source, std::int64_t ld, std::int64_t depth, s
   }
 }
 
-void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, float* out) {
-  for (std::int64_t i = 0; i < rows; i += kTileRows, out += kTileRows * depth) {
-    const std::int64_t height = least(kTileRows, rows - i);
-    if (transposed) {
-      copy_panel<kTileRows>(a + i, lda, depth, height, out);
-    } else {
-      transpose_panel<kTileRows>(a + i * lda, lda, depth, height, out);
-    }
+template <int kWidth>
+void pack(const float* source, std::int64_t ld, bool rows_are_k, std::int64_t depth, std::int64_t columns, float* out) {
+  if (rows_are_k) return copy_panels<kWidth>(source, ld, depth, columns, out);
+  for (std::int64_t j = 0; j < columns; j += kWidth, out += kWidth * depth) {
+    transpose_panel<kWidth>(source + j * ld, ld, depth, least(kWidth, columns - j), out);
   }
 }
 
+void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, float* out) {
+  pack<kTileRows>(a, lda, transposed, depth, rows, out);
+}
+
 void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, float* out) {
-  for (std::int64_t j = 0; j < columns; j += kTileColumns, out += kTileColumns * depth) {
-    const std::int64_t width = least(kTileColumns, columns - j);
-    if (transposed) {
-      transpose_panel<kTileColumns>(b + j * ldb, ldb, depth, width, out);
-    } else {
-      copy_panel<kTileColumns>(b + j, ldb, depth, width, out);
-    }
-  }
+  pack<kTileColumns>(b, ldb, !transposed, depth, columns, out);
 }
 
 // Spreads the prefetches of an Upcoming evenly over a number of calls of step().
@@ -101,11 +108,13 @@ class Prefetcher {
 };
 
 template <int kVectors, Old kOld>
-void multiply_panel(const float* packed_a, std::int64_t rows, TileArgs t, Prefetcher& prefetcher) {
+void multiply_panel(const float* packed_a, std::int64_t rows, TileArgs t, Prefetcher& prefetcher,
+                    Prefetcher next_panel) {
   std::int64_t i = 0;
   t.a = packed_a;
   for (; i + kTileRows <= rows; i += kTileRows) {
     prefetcher.step();
+    next_panel.step();
     tile<kTileRows, kVectors, 0, kOld>(t);
     t.a += kTileRows * t.depth;
     t.c += kTileRows * t.ldc;
@@ -132,7 +141,9 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
                      .scale = nullptr};
     const auto run = wide ? (accumulate ? multiply_panel<2, Old::add> : multiply_panel<2, Old::overwrite>)
                           : (accumulate ? multiply_panel<1, Old::add> : multiply_panel<1, Old::overwrite>);
-    run(packed_a, rows, t, prefetcher);
+    const Upcoming panel{reinterpret_cast<const char*>(packed_b + panel_stride), j + kTileColumns < columns ? 1 : 0,
+                         4 * kTileColumns * depth, 0};
+    run(packed_a, rows, t, prefetcher, Prefetcher(panel, most(rows / kTileRows, 1)));
   }
 }
 
