@@ -20,7 +20,8 @@ Result<void> call_plugin(std::string_view where, Call&& call) {
   try {
     code = call(&record);
   } catch (const std::exception& exception) {
-    return Error{Code::abi, std::string(where), std::string("the plugin let a C++ exception escape: ") + exception.what()};
+    return Error{Code::abi, std::string(where),
+                 std::string("the plugin let a C++ exception escape: ") + exception.what()};
   } catch (...) {
     return Error{Code::abi, std::string(where), "the plugin let a C++ exception of unknown type escape"};
   }

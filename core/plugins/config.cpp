@@ -21,7 +21,8 @@ std::optional<double> as_number(const json& value) {
 
 // JSON Schema counts 3.0 as an integer.
 std::optional<std::int64_t> as_integer(const json& value) {
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+    return std::nullopt;
   if (value.is_number_integer()) return value.get<std::int64_t>();
   if (!value.is_number_float()) return std::nullopt;
   const double number = value.get<double>();
@@ -77,11 +78,13 @@ caddie_code text(const caddie_config* config, const char* key, caddie_str* out) 
   });
 }
 
-caddie_code integers(const caddie_config* config, const char* key, int64_t* out, uint64_t capacity, uint64_t* count) noexcept {
+caddie_code integers(const caddie_config* config, const char* key, int64_t* out, uint64_t capacity,
+                     uint64_t* count) noexcept {
   return list(config, key, out, capacity, count, as_integer);
 }
 
-caddie_code numbers(const caddie_config* config, const char* key, double* out, uint64_t capacity, uint64_t* count) noexcept {
+caddie_code numbers(const caddie_config* config, const char* key, double* out, uint64_t capacity,
+                    uint64_t* count) noexcept {
   return list(config, key, out, capacity, count, as_number);
 }
 

@@ -36,9 +36,9 @@ int take_standard_output() {
 
 std::string answer(const std::filesystem::path& path) {
   auto described = describe_file(path);
-  const nlohmann::json line = described ? std::move(*described)
-                                        : nlohmann::json{{"error", described.error().text},
-                                                         {"code", static_cast<int>(described.error().code)}};
+  const nlohmann::json line =
+      described ? std::move(*described)
+                : nlohmann::json{{"error", described.error().text}, {"code", static_cast<int>(described.error().code)}};
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -16,7 +16,9 @@ Error wrong(std::string text) { return {Code::format, "", std::move(text)}; }
 
 // The outline that every schema of a plugin has; the configuration itself is checked where manifests are read.
 Result<void> check_schema(std::string_view id, const json& schema) {
-  const auto refuse = [&](std::string_view text) { return wrong(fmt::format("the schema of plugin \"{}\" {}", id, text)); };
+  const auto refuse = [&](std::string_view text) {
+    return wrong(fmt::format("the schema of plugin \"{}\" {}", id, text));
+  };
   if (!schema.is_object() || schema.value("type", json()) != "object") {
     return refuse("must be a JSON Schema with \"type\": \"object\"");
   }
@@ -29,8 +31,9 @@ Result<void> check_schema(std::string_view id, const json& schema) {
     const auto type = property.find("type");
     if (type != property.end() &&
         (!type->is_string() || std::ranges::find(types, type->get_ref<const std::string&>()) == types.end())) {
-      return refuse(fmt::format("has a property \"{}\" of the type {}; known are boolean, integer, number, string, array, object",
-                                name, type->dump(-1, ' ', false, json::error_handler_t::replace)));
+      return refuse(
+          fmt::format("has a property \"{}\" of the type {}; known are boolean, integer, number, string, array, object",
+                      name, type->dump(-1, ' ', false, json::error_handler_t::replace)));
     }
   }
   return {};
@@ -46,7 +49,8 @@ class Fields {
     return field == nullptr ? std::string() : field->get<std::string>();
   }
   std::uint32_t number(const char* name) {
-    const json* field = find(name, [](const json& value) { return value.is_number_unsigned() && value.get<std::uint64_t>() <= UINT32_MAX; });
+    const json* field = find(
+        name, [](const json& value) { return value.is_number_unsigned() && value.get<std::uint64_t>() <= UINT32_MAX; });
     return field == nullptr ? 0 : field->get<std::uint32_t>();
   }
   std::vector<std::string> texts(const char* name) {
@@ -87,7 +91,8 @@ Result<Description> description_from_json(const json& plugin) {
   description.flags = fields.number("flags");
   description.reads = fields.number("reads");
   description.needs = fields.texts("needs");
-  if (!fields.missing().empty()) return wrong(fmt::format("a plugin's description has no usable \"{}\"", fields.missing()));
+  if (!fields.missing().empty())
+    return wrong(fmt::format("a plugin's description has no usable \"{}\"", fields.missing()));
   if (!is_plugin_id(description.id)) return wrong("a plugin's description has an id of the wrong form");
   if (auto checked = check_schema(description.id, description.schema); !checked) return checked.error();
   return description;
@@ -125,7 +130,8 @@ Result<std::vector<Description>> descriptions_from_json(const json& file) {
   const std::string digest = fields.text("digest");
   const std::string build_info = fields.text("build_info");
   const json plugins = fields.value("plugins");
-  if (!fields.missing().empty()) return wrong(fmt::format("a file's description has no usable \"{}\"", fields.missing()));
+  if (!fields.missing().empty())
+    return wrong(fmt::format("a file's description has no usable \"{}\"", fields.missing()));
   if (!plugins.is_array()) return wrong("a file's description has \"plugins\" that are no list");
   std::vector<Description> descriptions;
   for (const json& plugin : plugins) {

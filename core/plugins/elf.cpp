@@ -13,7 +13,8 @@
 namespace caddie::plugins {
 namespace {
 
-static_assert(sizeof(void*) == 8 && std::endian::native == std::endian::little, "plugins are 64-bit little-endian ELF files");
+static_assert(sizeof(void*) == 8 && std::endian::native == std::endian::little,
+              "plugins are 64-bit little-endian ELF files");
 
 #if defined(__x86_64__)
 constexpr int kMachine = EM_X86_64;
@@ -66,14 +67,16 @@ bool looks_like_text(std::span<const std::uint8_t> file) {
 Result<Elf64_Ehdr> read_header(const Bytes& file) {
   if (file.data.empty()) return refuse(Code::format, "the file is empty");
   if (file.data.size() < SELFMAG || std::memcmp(file.data.data(), ELFMAG, SELFMAG) != 0) {
-    if (looks_like_text(file.data)) return refuse(Code::format, "is a text file and no plugin; give the built .so file");
+    if (looks_like_text(file.data))
+      return refuse(Code::format, "is a text file and no plugin; give the built .so file");
     return refuse(Code::format, "is no ELF file; a plugin is a shared library");
   }
   if (file.data.size() < sizeof(Elf64_Ehdr)) return refuse(Code::format, "is truncated: it ends inside its ELF header");
   const auto header = file.at<Elf64_Ehdr>(0);
   if (header.e_ident[EI_CLASS] != ELFCLASS64) {
-    return refuse(Code::abi, fmt::format("is no 64-bit file, this program runs on {}; build the plugin for this machine",
-                                         machine_name(kMachine)));
+    return refuse(Code::abi,
+                  fmt::format("is no 64-bit file, this program runs on {}; build the plugin for this machine",
+                              machine_name(kMachine)));
   }
   if (header.e_ident[EI_DATA] != ELFDATA2LSB) {
     return refuse(Code::abi, "has another byte order than this machine; build the plugin for this machine");
@@ -83,15 +86,16 @@ Result<Elf64_Ehdr> read_header(const Bytes& file) {
                                          machine_name(header.e_machine), machine_name(kMachine)));
   }
   if (header.e_type != ET_DYN) {
-    return refuse(Code::format, fmt::format("is an ELF file of type {} and no shared library; link it with -shared",
-                                            header.e_type));
+    return refuse(Code::format,
+                  fmt::format("is an ELF file of type {} and no shared library; link it with -shared", header.e_type));
   }
   return header;
 }
 
 Error truncated(const Bytes& file, std::string_view what, std::uint64_t offset, std::uint64_t size) {
-  return refuse(Code::format, fmt::format("is truncated or damaged: its {} should lie at byte {} with {} bytes, the file has {}",
-                                          what, offset, size, file.data.size()));
+  return refuse(Code::format,
+                fmt::format("is truncated or damaged: its {} should lie at byte {} with {} bytes, the file has {}",
+                            what, offset, size, file.data.size()));
 }
 
 // What the loader maps must be in the file: touching mapped pages behind its end would kill the process.
@@ -127,7 +131,8 @@ struct SymbolTable {
 Result<SymbolTable> find_symbols(const Bytes& file, const Elf64_Ehdr& header) {
   const std::uint64_t size = std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr);
   if (header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) {
-    return refuse(Code::format, "has no usable table of sections, so its exports cannot be checked; do not strip section headers");
+    return refuse(Code::format,
+                  "has no usable table of sections, so its exports cannot be checked; do not strip section headers");
   }
   if (!file.holds(header.e_shoff, size)) return truncated(file, "table of sections", header.e_shoff, size);
   for (std::uint64_t i = 0; i < header.e_shnum; ++i) {

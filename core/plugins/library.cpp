@@ -21,7 +21,9 @@ namespace {
 constexpr const char* kEntry = "caddie_entry_v1";
 constexpr std::string_view kEntryStem = "caddie_entry_v";
 
-Error refuse(const std::filesystem::path& path, std::string text) { return {Code::abi, path.string(), std::move(text)}; }
+Error refuse(const std::filesystem::path& path, std::string text) {
+  return {Code::abi, path.string(), std::move(text)};
+}
 
 Error at(const std::filesystem::path& path, Error error) {
   error.where = path.string();
@@ -52,15 +54,20 @@ Result<void> check_exports(const std::filesystem::path& path, const std::vector<
   }
   if (!has_entry) {
     if (other_major > static_cast<int>(CADDIE_ABI_MAJOR)) {
-      return refuse(path, fmt::format("is made for a newer ABI major: it exports caddie_entry_v{}, this program knows {}; use a "
-                                      "newer Caddie, or build the plugin with this one's SDK", other_major, kEntry));
+      return refuse(
+          path, fmt::format("is made for a newer ABI major: it exports caddie_entry_v{}, this program knows {}; use a "
+                            "newer Caddie, or build the plugin with this one's SDK",
+                            other_major, kEntry));
     }
     return refuse(path, fmt::format("is no Caddie plugin: it does not export {}", kEntry));
   }
   for (const std::string& symbol : symbols) {
     if (!entry_major(symbol)) {
-      return refuse(path, fmt::format("exports \"{}\" beside {}; a plugin exports its entry alone, or two plugins could mix up their "
-                                      "functions: build it with caddie_add_plugin, or with -fvisibility=hidden", symbol, kEntry));
+      return refuse(
+          path,
+          fmt::format("exports \"{}\" beside {}; a plugin exports its entry alone, or two plugins could mix up their "
+                      "functions: build it with caddie_add_plugin, or with -fvisibility=hidden",
+                      symbol, kEntry));
     }
   }
   return {};
@@ -87,8 +94,11 @@ Error loader_error(const std::filesystem::path& path, const std::string& what) {
   constexpr std::string_view undefined = "undefined symbol: ";
   if (const std::size_t found = text.find(undefined); found != std::string::npos) {
     const std::string rest = text.substr(found + undefined.size());
-    return refuse(path, fmt::format("needs the symbol \"{}\", which neither it nor a library it names has; link the plugin with what "
-                                    "defines it (-Wl,-z,defs finds this when linking)", rest.substr(0, rest.find_first_of(" ,)"))));
+    return refuse(
+        path,
+        fmt::format("needs the symbol \"{}\", which neither it nor a library it names has; link the plugin with what "
+                    "defines it (-Wl,-z,defs finds this when linking)",
+                    rest.substr(0, rest.find_first_of(" ,)"))));
   }
   return refuse(path, fmt::format("cannot be loaded: {}", text));
 }
@@ -133,7 +143,8 @@ Result<void> inspect_library(const std::filesystem::path& path) {
 
 Result<const Library*> load_library(const std::filesystem::path& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return Error{Code::io, path.string(), fmt::format("cannot be read: {}", std::strerror(errno))};
+  if (::stat(path.c_str(), &info) != 0)
+    return Error{Code::io, path.string(), fmt::format("cannot be read: {}", std::strerror(errno))};
   for (const auto& file : opened_files()) {
     if (file->device != info.st_dev || file->inode != info.st_ino) continue;
     if (file->refusal) return *file->refusal;

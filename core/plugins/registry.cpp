@@ -14,8 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 9> kInterfaces{CADDIE_BLOCK,    CADDIE_OPTIMIZER, CADDIE_SCHEDULE,
-                                                      CADDIE_AVERAGER, CADDIE_LOADER,    CADDIE_QUANTIZER,
+constexpr std::array<std::string_view, 9> kInterfaces{CADDIE_BLOCK,      CADDIE_OPTIMIZER, CADDIE_SCHEDULE,
+                                                      CADDIE_AVERAGER,   CADDIE_LOADER,    CADDIE_QUANTIZER,
                                                       CADDIE_COMPRESSOR, CADDIE_EVALUATOR, CADDIE_TTT};
 
 std::string_view name_within(std::string_view id) {
@@ -32,7 +32,8 @@ std::vector<fs::path> installation_folders(const fs::path& program) {
   std::vector<fs::path> folders;
   for (const char* library : {CADDIE_LIBDIR, "lib", "lib64"}) {
     const fs::path folder = prefix / library / "caddie" / "plugins";
-    if (fs::is_directory(folder, code) && std::ranges::find(folders, folder) == folders.end()) folders.push_back(folder);
+    if (fs::is_directory(folder, code) && std::ranges::find(folders, folder) == folders.end())
+      folders.push_back(folder);
   }
   return folders;
 }
@@ -63,8 +64,11 @@ std::vector<fs::path> plugin_folders(const std::vector<fs::path>& from_manifest,
 }
 
 const Description* Registry::find(std::string_view interface, std::string_view id) const {
-  for (const Description& plugin : plugins_) {
-    if (plugin.id == id && short_interface(plugin.interface_id) == interface) return &plugin;
+  const std::string long_id = std::string(id) + "-" + std::string(interface);
+  for (const std::string_view wanted : {id, std::string_view(long_id)}) {
+    for (const Description& plugin : plugins_) {
+      if (plugin.id == wanted && short_interface(plugin.interface_id) == interface) return &plugin;
+    }
   }
   return nullptr;
 }
@@ -87,11 +91,13 @@ std::vector<std::string> Registry::ids(std::string_view interface) const {
 Result<const Library*> Registry::load(const Description& description) const {
   const auto changed = [&](std::string_view digest, std::string_view remedy) {
     return Error{Code::abi, description.path.string(),
-                 fmt::format("its content is not the one that was scanned (SHA-256 {} then, {} now); {}", description.digest, digest, remedy)};
+                 fmt::format("its content is not the one that was scanned (SHA-256 {} then, {} now); {}",
+                             description.digest, digest, remedy)};
   };
   const auto bytes = read_bytes(description.path);
   if (!bytes) return bytes.error();
-  if (const std::string digest = sha256_hex(*bytes); digest != description.digest) return changed(digest, "start the program again");
+  if (const std::string digest = sha256_hex(*bytes); digest != description.digest)
+    return changed(digest, "start the program again");
   const auto library = load_library(description.path);
   if (!library) return library.error();
   if ((*library)->digest != description.digest) {

@@ -37,7 +37,8 @@ class Scan {
     for (const fs::path& folder : options_.folders) list_folder(folder);
     describe_unknown();
     for (File& file : files_) register_file(file, plugins);
-    if (auto saved = cache_.save(); !saved) skip(options_.cache_file, "the plugin cache could not be written: " + saved.error().text);
+    if (auto saved = cache_.save(); !saved)
+      skip(options_.cache_file, "the plugin cache could not be written: " + saved.error().text);
     skipped = std::move(skipped_);
   }
 
@@ -46,8 +47,10 @@ class Scan {
 
   void list_folder(const fs::path& folder) {
     struct stat info {};
-    if (!folder.is_absolute()) return skip(folder, "is not an absolute path; plugins are never searched for in the working folder");
-    if (::stat(folder.c_str(), &info) != 0) return skip(folder, fmt::format("cannot be searched: {}", std::strerror(errno)));
+    if (!folder.is_absolute())
+      return skip(folder, "is not an absolute path; plugins are never searched for in the working folder");
+    if (::stat(folder.c_str(), &info) != 0)
+      return skip(folder, fmt::format("cannot be searched: {}", std::strerror(errno)));
     if (!S_ISDIR(info.st_mode)) return skip(folder, "is not a folder");
     if ((info.st_mode & S_IWOTH) != 0) {
       return skip(folder, "everybody may write to this folder, so its plugins are not used; chmod o-w it");
@@ -66,7 +69,8 @@ class Scan {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0) return skip(path, fmt::format("cannot be read: {}", std::strerror(errno)));
     if (!S_ISREG(info.st_mode)) return skip(path, "is not a regular file");
-    if ((info.st_mode & S_IWOTH) != 0) return skip(path, "everybody may write to this file, so it is not used; chmod o-w it");
+    if ((info.st_mode & S_IWOTH) != 0)
+      return skip(path, "everybody may write to this file, so it is not used; chmod o-w it");
     const auto [known, fresh] = inodes_.try_emplace({info.st_dev, info.st_ino}, path);
     if (!fresh) return skip(path, fmt::format("is the same file as {}", known->second.string()));
     auto digest = cache_.digest(path, info);
@@ -78,13 +82,15 @@ class Scan {
     std::vector<File*> unknown;
     std::map<std::string, File*> first_of_digest;
     for (File& file : files_) {
-      if (const json* cached = cache_.description(file.digest); cached != nullptr && take_description(file, *cached)) continue;
+      if (const json* cached = cache_.description(file.digest); cached != nullptr && take_description(file, *cached))
+        continue;
       file.refusal.clear();
       if (first_of_digest.try_emplace(file.digest, &file).second) unknown.push_back(&file);
     }
     for (std::size_t begin = 0; begin < unknown.size(); begin += kFilesOfOneChild) {
       const auto count = std::min(kFilesOfOneChild, unknown.size() - begin);
-      describe({unknown.begin() + static_cast<std::ptrdiff_t>(begin), unknown.begin() + static_cast<std::ptrdiff_t>(begin + count)});
+      describe({unknown.begin() + static_cast<std::ptrdiff_t>(begin),
+                unknown.begin() + static_cast<std::ptrdiff_t>(begin + count)});
     }
     for (File& file : files_) {  // copies of a file that was described just now
       if (file.plugins || !file.refusal.empty()) continue;
@@ -133,8 +139,9 @@ class Scan {
       file.refusal = "the scanner's answer for it is not JSON";
     } else if (answer.is_object() && answer.contains("error")) {
       const json& error = answer["error"];
-      file.refusal = error.is_string() && !error.get_ref<const std::string&>().empty() ? error.get<std::string>()
-                                                                                      : "the scanner refuses it without a reason";
+      file.refusal = error.is_string() && !error.get_ref<const std::string&>().empty()
+                         ? error.get<std::string>()
+                         : "the scanner refuses it without a reason";
     } else {
       take_new_description(file, std::move(answer));
     }
@@ -162,15 +169,19 @@ class Scan {
     for (Description& plugin : *file.plugins) {
       plugin.path = file.path;
       if (short_interface(plugin.interface_id).empty()) {
-        skip(file.path, fmt::format("its plugin \"{}\" offers the interface \"{}\", which this program does not know; a newer "
-                                    "Caddie may", plugin.id, plugin.interface_id));
+        skip(file.path,
+             fmt::format("its plugin \"{}\" offers the interface \"{}\", which this program does not know; a newer "
+                         "Caddie may",
+                         plugin.id, plugin.interface_id));
         continue;
       }
       const auto [first, fresh] = index_.try_emplace({plugin.interface_id, plugin.id}, registered.size());
       if (!fresh) {
         const Description& other = registered[first->second];
-        skip(file.path, fmt::format("its plugin \"{}\" is left out: {} has the same id and comes first (SHA-256 {} there, {} here)",
-                                    plugin.id, other.path.string(), other.digest, plugin.digest));
+        skip(
+            file.path,
+            fmt::format("its plugin \"{}\" is left out: {} has the same id and comes first (SHA-256 {} there, {} here)",
+                        plugin.id, other.path.string(), other.digest, plugin.digest));
         continue;
       }
       registered.push_back(std::move(plugin));

@@ -17,8 +17,8 @@ constexpr int kFormat = 1;
 constexpr std::size_t kMostEntries = 4096;
 
 std::string stamp_of(const struct stat& info) {
-  return fmt::format("{} {} {} {}.{} {}.{}", info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
-                     info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+  return fmt::format("{} {} {} {}.{} {}.{}", info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec,
+                     info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
 }
 
 // A file changed this recently could change again without its times moving on.
@@ -45,10 +45,12 @@ void ScanCache::read() {
 
 Result<std::string> ScanCache::digest(const std::filesystem::path& path, const struct stat& info) {
   const std::string stamp = stamp_of(info);
-  if (const auto known = stamps_.find(path.string()); known != stamps_.end() && known->is_object() && !too_fresh(info)) {
+  if (const auto known = stamps_.find(path.string());
+      known != stamps_.end() && known->is_object() && !too_fresh(info)) {
     const auto seen = known->find("stamp");
     const auto digest = known->find("digest");
-    if (seen != known->end() && *seen == stamp && digest != known->end() && digest->is_string()) return digest->get<std::string>();
+    if (seen != known->end() && *seen == stamp && digest != known->end() && digest->is_string())
+      return digest->get<std::string>();
   }
   const auto bytes = read_bytes(path);
   if (!bytes) return bytes.error();

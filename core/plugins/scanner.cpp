@@ -26,7 +26,8 @@ struct Child {
   int output = -1;
 };
 
-// Standard input and error are /dev/null, standard output is a pipe; its own process group, so that all of it can be ended.
+// Standard input and error are /dev/null, standard output is a pipe; its own process group, so that all of it can be
+// ended.
 int start(const std::vector<std::string>& command, const std::vector<std::string>& files, Child& child) {
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return errno;
@@ -111,14 +112,16 @@ std::optional<int> end_child(pid_t pid, Clock::time_point deadline) {
 std::string describe_end(std::optional<int> status, double timeout_seconds) {
   if (!status) return fmt::format("did not answer within {} s while being described, and was stopped", timeout_seconds);
   if (WIFSIGNALED(*status)) {
-    return fmt::format("crashed while being described: signal {} ({})", WTERMSIG(*status), ::strsignal(WTERMSIG(*status)));
+    return fmt::format("crashed while being described: signal {} ({})", WTERMSIG(*status),
+                       ::strsignal(WTERMSIG(*status)));
   }
   return fmt::format("ended the scanner with exit code {} while being described", WEXITSTATUS(*status));
 }
 
 }  // namespace
 
-ScannerAnswer run_scanner(const std::vector<std::string>& command, const std::vector<std::string>& files, double timeout_seconds) {
+ScannerAnswer run_scanner(const std::vector<std::string>& command, const std::vector<std::string>& files,
+                          double timeout_seconds) {
   ScannerAnswer answer;
   Child child;
   if (const int code = start(command, files, child); code != 0) {

@@ -12,8 +12,9 @@ struct ScannerAnswer {
   bool started = true;             // false: the program itself could not be run
 };
 
-// Starts `command` with `files` appended, and gives each answer `timeout_seconds` and 1 MiB. Whatever happens, the child
-// and what it started are gone afterwards.
-ScannerAnswer run_scanner(const std::vector<std::string>& command, const std::vector<std::string>& files, double timeout_seconds);
+// Starts `command` with `files` appended, and gives each answer `timeout_seconds` and 1 MiB. Whatever happens, the
+// child and what it started are gone afterwards.
+ScannerAnswer run_scanner(const std::vector<std::string>& command, const std::vector<std::string>& files,
+                          double timeout_seconds);
 
 }  // namespace caddie::plugins

@@ -24,11 +24,14 @@ Result<void> check_size(const void* table, std::string_view name, std::size_t fi
   std::memcpy(&size, table, sizeof size);
   if (size == 0) return refuse(fmt::format("leaves struct_size of its {0} at 0; set it to sizeof({0})", name));
   if (size < first_release) {
-    return refuse(fmt::format("gives its {0} struct_size {1}, less than the {2} bytes every {0} of this ABI major has; "
-                              "set it to sizeof({0})", name, size, first_release));
+    return refuse(
+        fmt::format("gives its {0} struct_size {1}, less than the {2} bytes every {0} of this ABI major has; "
+                    "set it to sizeof({0})",
+                    name, size, first_release));
   }
   if (size > kLargestStruct) {
-    return refuse(fmt::format("gives its {0} struct_size {1}, which cannot be right; set it to sizeof({0})", name, size));
+    return refuse(
+        fmt::format("gives its {0} struct_size {1}, which cannot be right; set it to sizeof({0})", name, size));
   }
   return {};
 }
@@ -40,9 +43,12 @@ struct Text {
 };
 
 Result<void> check_text(std::string_view plugin, const Text& text) {
-  if (text.text == nullptr) return refuse(fmt::format("plugin {} has no {} (NULL); every text of a descriptor must be there", plugin, text.field));
+  if (text.text == nullptr)
+    return refuse(
+        fmt::format("plugin {} has no {} (NULL); every text of a descriptor must be there", plugin, text.field));
   const std::size_t length = strnlen(text.text, kLongestText + 1);
-  if (length > kLongestText) return refuse(fmt::format("plugin {} has a {} of more than {} bytes", plugin, text.field, kLongestText));
+  if (length > kLongestText)
+    return refuse(fmt::format("plugin {} has a {} of more than {} bytes", plugin, text.field, kLongestText));
   if (length == 0 && !text.may_be_empty) return refuse(fmt::format("plugin {} has an empty {}", plugin, text.field));
   return {};
 }
@@ -60,7 +66,8 @@ bool is_version(std::string_view text) {
 }
 
 Result<void> check_needs(std::string_view plugin, const char* const* needs) {
-  if (needs == nullptr) return refuse(fmt::format("plugin {} has no list of needs (NULL); an empty list is one NULL", plugin));
+  if (needs == nullptr)
+    return refuse(fmt::format("plugin {} has no list of needs (NULL); an empty list is one NULL", plugin));
   for (std::size_t i = 0; i < kMostNeeds; ++i) {
     if (needs[i] == nullptr) return {};
     if (auto checked = check_text(plugin, {"need", needs[i]}); !checked) return checked;
@@ -69,14 +76,16 @@ Result<void> check_needs(std::string_view plugin, const char* const* needs) {
 }
 
 Result<void> check_descriptor(const caddie_descriptor* descriptor, std::uint32_t index) {
-  if (descriptor == nullptr) return refuse(fmt::format("its factory has no descriptor {} (NULL), though it counts more", index));
+  if (descriptor == nullptr)
+    return refuse(fmt::format("its factory has no descriptor {} (NULL), though it counts more", index));
   if (auto checked = check_size(descriptor, "caddie_descriptor", sizeof(caddie_descriptor)); !checked) return checked;
   const std::string number = fmt::format("{}", index);
   if (auto checked = check_text(number, {"id", descriptor->id}); !checked) return checked;
   if (!is_plugin_id(descriptor->id)) {
-    return refuse(fmt::format("plugin {} has the id \"{}\"; an id is made of lower-case letters, digits, '-' and '.', begins and "
-                              "ends with a letter or digit, and has at most 64 characters",
-                              index, std::string_view(descriptor->id).substr(0, 80)));
+    return refuse(
+        fmt::format("plugin {} has the id \"{}\"; an id is made of lower-case letters, digits, '-' and '.', begins and "
+                    "ends with a letter or digit, and has at most 64 characters",
+                    index, std::string_view(descriptor->id).substr(0, 80)));
   }
   const std::string name = fmt::format("\"{}\"", descriptor->id);
   const Text texts[] = {{"interface id", descriptor->interface_id}, {"version", descriptor->version},
@@ -114,22 +123,34 @@ struct TableForm {
   std::vector<Function> functions;
 };
 
-#define CADDIE_FUNCTION(Type, field) {#field, offsetof(Type, field)}
+#define CADDIE_FUNCTION(Type, field) \
+  { #field, offsetof(Type, field) }
 const std::vector<TableForm>& table_forms() {
   static const std::vector<TableForm> forms = {
       {CADDIE_BLOCK, "caddie_block", sizeof(caddie_block), {CADDIE_FUNCTION(caddie_block, attach)}},
       {CADDIE_OPTIMIZER, "caddie_optimizer", sizeof(caddie_optimizer), {CADDIE_FUNCTION(caddie_optimizer, update)}},
       {CADDIE_SCHEDULE, "caddie_schedule", sizeof(caddie_schedule), {CADDIE_FUNCTION(caddie_schedule, scale)}},
-      {CADDIE_AVERAGER, "caddie_averager", sizeof(caddie_averager),
+      {CADDIE_AVERAGER,
+       "caddie_averager",
+       sizeof(caddie_averager),
        {CADDIE_FUNCTION(caddie_averager, accumulate), CADDIE_FUNCTION(caddie_averager, finish)}},
-      {CADDIE_LOADER, "caddie_loader", sizeof(caddie_loader),
-       {CADDIE_FUNCTION(caddie_loader, open), CADDIE_FUNCTION(caddie_loader, next), CADDIE_FUNCTION(caddie_loader, has_segments)}},
-      {CADDIE_QUANTIZER, "caddie_quantizer", sizeof(caddie_quantizer),
+      {CADDIE_LOADER,
+       "caddie_loader",
+       sizeof(caddie_loader),
+       {CADDIE_FUNCTION(caddie_loader, open), CADDIE_FUNCTION(caddie_loader, next),
+        CADDIE_FUNCTION(caddie_loader, has_segments)}},
+      {CADDIE_QUANTIZER,
+       "caddie_quantizer",
+       sizeof(caddie_quantizer),
        {CADDIE_FUNCTION(caddie_quantizer, encode), CADDIE_FUNCTION(caddie_quantizer, decode)}},
-      {CADDIE_COMPRESSOR, "caddie_compressor", sizeof(caddie_compressor),
+      {CADDIE_COMPRESSOR,
+       "caddie_compressor",
+       sizeof(caddie_compressor),
        {CADDIE_FUNCTION(caddie_compressor, pack), CADDIE_FUNCTION(caddie_compressor, unpack)}},
       {CADDIE_EVALUATOR, "caddie_evaluator", sizeof(caddie_evaluator), {CADDIE_FUNCTION(caddie_evaluator, plan)}},
-      {CADDIE_TTT, "caddie_ttt", sizeof(caddie_ttt),
+      {CADDIE_TTT,
+       "caddie_ttt",
+       sizeof(caddie_ttt),
        {CADDIE_FUNCTION(caddie_ttt, plan), CADDIE_FUNCTION(caddie_ttt, adapts), CADDIE_FUNCTION(caddie_ttt, update),
         CADDIE_FUNCTION(caddie_ttt, adapt)}},
   };
@@ -154,12 +175,14 @@ Result<CheckedTables> check_entry(const caddie_entry* entry) {
   CheckedTables tables;
   tables.factory = static_cast<const caddie_factory*>(entry->get_factory(CADDIE_FACTORY));
   if (tables.factory == nullptr) return refuse(fmt::format("has no factory \"{}\"", CADDIE_FACTORY));
-  if (auto checked = check_size(tables.factory, "caddie_factory", sizeof(caddie_factory)); !checked) return checked.error();
+  if (auto checked = check_size(tables.factory, "caddie_factory", sizeof(caddie_factory)); !checked)
+    return checked.error();
   if (tables.factory->descriptor == nullptr) return refuse("its factory has no function descriptor (NULL)");
   if (tables.factory->create == nullptr) return refuse("its factory has no function create (NULL)");
   if (tables.factory->count == 0) return refuse("its factory offers no plugins (count is 0)");
   if (tables.factory->count > kMostPlugins) {
-    return refuse(fmt::format("its factory claims {} plugins; {} are the most a file may have", tables.factory->count, kMostPlugins));
+    return refuse(fmt::format("its factory claims {} plugins; {} are the most a file may have", tables.factory->count,
+                              kMostPlugins));
   }
   std::set<std::string_view> ids;
   for (std::uint32_t i = 0; i < tables.factory->count; ++i) {
@@ -186,14 +209,16 @@ Result<void> check_object(const caddie_object* object, bool stateful) {
 
 Result<void> check_table(std::string_view interface_id, const void* table) {
   if (table == nullptr) {
-    return refuse(fmt::format("its descriptor names the interface \"{}\", and its object does not have it (query gives NULL)",
-                              interface_id));
+    return refuse(fmt::format(
+        "its descriptor names the interface \"{}\", and its object does not have it (query gives NULL)", interface_id));
   }
   const auto form = std::ranges::find(table_forms(), interface_id, &TableForm::interface_id);
-  if (form == table_forms().end()) return refuse(fmt::format("this program does not know the interface \"{}\"", interface_id));
+  if (form == table_forms().end())
+    return refuse(fmt::format("this program does not know the interface \"{}\"", interface_id));
   if (auto checked = check_size(table, form->type, form->size); !checked) return checked;
   for (const Function& function : form->functions) {
-    if (is_null(table, function.offset)) return refuse(fmt::format("its {} has no function {} (NULL)", form->type, function.name));
+    if (is_null(table, function.offset))
+      return refuse(fmt::format("its {} has no function {} (NULL)", form->type, function.name));
   }
   if (interface_id == CADDIE_QUANTIZER) {
     const auto* quantizer = static_cast<const caddie_quantizer*>(table);

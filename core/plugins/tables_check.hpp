@@ -1,5 +1,5 @@
-// Checks of what a plugin file hands over: entry, factory, descriptors, and the tables of interfaces. Reads constant data
-// of the plugin and calls get_factory and descriptor. Errors have `where` empty and name the rule that is broken.
+// Checks of what a plugin file hands over: entry, factory, descriptors, and the tables of interfaces. Reads constant
+// data of the plugin and calls get_factory and descriptor. Errors have `where` empty and name the rule that is broken.
 #pragma once
 
 #include <string_view>

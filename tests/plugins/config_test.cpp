@@ -8,14 +8,15 @@
 namespace caddie::plugins {
 namespace {
 
+using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using nlohmann::json;
 
 const caddie_host_config& getters() { return *config_service(); }
 
 TEST(Config, Scalars) {
-  const caddie_config config = make_config(json::parse(R"({"flag": true, "off": false, "count": -7, "ratio": 0.25, "whole": 3.0,
+  const caddie_config config =
+      make_config(json::parse(R"({"flag": true, "off": false, "count": -7, "ratio": 0.25, "whole": 3.0,
     "large": 9223372036854775808, "text": "h\u00e9 \u0000 llo", "nothing": null, "list": [1], "object": {"a": 1}})"));
   std::int32_t flag = 9;
   EXPECT_EQ(getters().boolean(&config, "flag", &flag), CADDIE_OK);
@@ -40,10 +41,16 @@ TEST(Config, Scalars) {
 }
 
 TEST(Config, MissingKeysAndWrongTypesLeaveTheOutputAlone) {
-  const caddie_config config = make_config({{"flag", true}, {"count", 5}, {"ratio", 0.5}, {"text", "5"}, {"nothing", nullptr},
-                                            {"large", 9223372036854775808u}, {"far", 1e300}});
+  const caddie_config config = make_config({{"flag", true},
+                                            {"count", 5},
+                                            {"ratio", 0.5},
+                                            {"text", "5"},
+                                            {"nothing", nullptr},
+                                            {"large", 9223372036854775808u},
+                                            {"far", 1e300}});
   std::int32_t flag = 42;
-  for (const char* key : {"missing", "count", "text", "nothing", ""}) EXPECT_EQ(getters().boolean(&config, key, &flag), CADDIE_ERROR_ARGUMENT) << key;
+  for (const char* key : {"missing", "count", "text", "nothing", ""})
+    EXPECT_EQ(getters().boolean(&config, key, &flag), CADDIE_ERROR_ARGUMENT) << key;
   EXPECT_EQ(flag, 42);
   std::int64_t count = 42;
   for (const char* key : {"missing", "ratio", "text", "flag", "nothing", "large", "far"}) {
@@ -51,10 +58,12 @@ TEST(Config, MissingKeysAndWrongTypesLeaveTheOutputAlone) {
   }
   EXPECT_EQ(count, 42);
   double number = 42;
-  for (const char* key : {"missing", "text", "flag", "nothing"}) EXPECT_EQ(getters().number(&config, key, &number), CADDIE_ERROR_ARGUMENT) << key;
+  for (const char* key : {"missing", "text", "flag", "nothing"})
+    EXPECT_EQ(getters().number(&config, key, &number), CADDIE_ERROR_ARGUMENT) << key;
   EXPECT_EQ(number, 42);
   caddie_str text{nullptr, 42};
-  for (const char* key : {"missing", "count", "flag"}) EXPECT_EQ(getters().text(&config, key, &text), CADDIE_ERROR_ARGUMENT) << key;
+  for (const char* key : {"missing", "count", "flag"})
+    EXPECT_EQ(getters().text(&config, key, &text), CADDIE_ERROR_ARGUMENT) << key;
   EXPECT_EQ(text.size, 42u);
   EXPECT_EQ(getters().number(&config, nullptr, &number), CADDIE_ERROR_ARGUMENT);
   EXPECT_EQ(getters().number(nullptr, "ratio", &number), CADDIE_ERROR_ARGUMENT);
@@ -62,7 +71,8 @@ TEST(Config, MissingKeysAndWrongTypesLeaveTheOutputAlone) {
 }
 
 TEST(Config, Lists) {
-  const caddie_config config = make_config({{"ints", {1, 2, 3}}, {"mixed", {1, 2.5}}, {"empty", json::array()}, {"bad", {1, "2"}}, {"one", 1}});
+  const caddie_config config =
+      make_config({{"ints", {1, 2, 3}}, {"mixed", {1, 2.5}}, {"empty", json::array()}, {"bad", {1, "2"}}, {"one", 1}});
   std::uint64_t count = 0;
   std::int64_t ints[3] = {-1, -1, -1};
   EXPECT_EQ(getters().integers(&config, "ints", nullptr, 0, &count), CADDIE_OK);
@@ -78,8 +88,10 @@ TEST(Config, Lists) {
   EXPECT_EQ(getters().integers(&config, "empty", ints, 3, &count), CADDIE_OK);
   EXPECT_EQ(count, 0u);
   count = 42;
-  for (const char* key : {"mixed", "bad", "one", "missing"}) EXPECT_EQ(getters().integers(&config, key, ints, 3, &count), CADDIE_ERROR_ARGUMENT) << key;
-  for (const char* key : {"bad", "one", "missing"}) EXPECT_EQ(getters().numbers(&config, key, numbers, 2, &count), CADDIE_ERROR_ARGUMENT) << key;
+  for (const char* key : {"mixed", "bad", "one", "missing"})
+    EXPECT_EQ(getters().integers(&config, key, ints, 3, &count), CADDIE_ERROR_ARGUMENT) << key;
+  for (const char* key : {"bad", "one", "missing"})
+    EXPECT_EQ(getters().numbers(&config, key, numbers, 2, &count), CADDIE_ERROR_ARGUMENT) << key;
   EXPECT_EQ(count, 42u);
   EXPECT_EQ(getters().integers(&config, "ints", ints, 3, nullptr), CADDIE_ERROR_ARGUMENT);
 }
@@ -125,8 +137,9 @@ TEST(Options, TheSchemaSaysDefaultsAndRanges) {
 
 TEST(Options, AreReadThroughTheGetters) {
   Some some;
-  json values = {{"number", 2}, {"open", 0.1}, {"integer", 9}, {"flag", false}, {"text", "other"}, {"choice", "c"},
-                 {"integers", {4, 5, 6}}, {"numbers", json::array()}, {"none", {1.5}}};
+  json values = {{"number", 2},     {"open", 0.1},   {"integer", 9},          {"flag", false},
+                 {"text", "other"}, {"choice", "c"}, {"integers", {4, 5, 6}}, {"numbers", json::array()},
+                 {"none", {1.5}}};
   const caddie_config config = make_config(values);
   EXPECT_EQ(some.read(getters(), &config), nullptr);
   EXPECT_EQ(some.number, 2.0);

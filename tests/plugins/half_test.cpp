@@ -42,7 +42,8 @@ TEST(Half, EveryValueGoesThereAndBack) {
 TEST(Half, RoundsToNearestEven) {
   for (std::uint32_t low = 0; low < kInfinity; ++low) {
     const std::uint32_t high = low + 1;  // after the largest comes infinity, as if it were 65536
-    const auto middle = static_cast<float>((half_by_definition(low) + (high == kInfinity ? 65536.0 : half_by_definition(high))) / 2);
+    const auto middle =
+        static_cast<float>((half_by_definition(low) + (high == kInfinity ? 65536.0 : half_by_definition(high))) / 2);
     const std::uint32_t even = (low & 1) == 0 ? low : high;
     const float below = std::nextafter(middle, 0.0F);
     const float above = std::nextafter(middle, std::numeric_limits<float>::infinity());
@@ -72,7 +73,9 @@ TEST(Half, NoValueIsFurtherAwayThanHalfAStep) {
     const float value = std::exp2(exponent(random)) * ((i & 1) != 0 ? -1.0F : 1.0F);
     if (std::abs(value) >= 65520) continue;
     const int scale = std::max(std::ilogb(value), -14) - 10;
-    ASSERT_LE(std::abs(static_cast<double>(from_half(to_half(value))) - static_cast<double>(value)), std::ldexp(0.5, scale)) << value;
+    ASSERT_LE(std::abs(static_cast<double>(from_half(to_half(value))) - static_cast<double>(value)),
+              std::ldexp(0.5, scale))
+        << value;
   }
 }
 

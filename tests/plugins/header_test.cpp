@@ -24,16 +24,21 @@ struct Language {
 
 TEST(Headers, TheAbiCompilesAloneAndTwice) {
   const TemporaryFolder folder;
-  ASSERT_TRUE(write_atomically(folder.path() / "abi.inc", "#include <caddie/abi.h>\n#include <caddie/abi.h>\nint unused_here;\n").ok());
-  const Language languages[] = {{{"gcc", "clang"}, "c", "c99 -Wpadded"}, {{"gcc", "clang"}, "c", "c11"},
-                                {{"g++", "clang++"}, "c++", "c++11"},    {{"g++", "clang++"}, "c++", "c++17"},
+  ASSERT_TRUE(write_atomically(folder.path() / "abi.inc",
+                               "#include <caddie/abi.h>\n#include <caddie/abi.h>\nint unused_here;\n")
+                  .ok());
+  const Language languages[] = {{{"gcc", "clang"}, "c", "c99 -Wpadded"},
+                                {{"gcc", "clang"}, "c", "c11"},
+                                {{"g++", "clang++"}, "c++", "c++11"},
+                                {{"g++", "clang++"}, "c++", "c++17"},
                                 {{"g++", "clang++"}, "c++", "c++20"}};
   int checked = 0;
   for (const Language& language : languages) {
     for (const std::string compiler : language.compilers) {
       if (!runs(compiler + " --version")) continue;
-      const std::string command = compiler + " -x " + language.language + " -fsyntax-only -pedantic -Wall -Wextra -Werror -std=" +
-                                  language.options + kInclude + " " + (folder.path() / "abi.inc").string();
+      const std::string command = compiler + " -x " + language.language +
+                                  " -fsyntax-only -pedantic -Wall -Wextra -Werror -std=" + language.options + kInclude +
+                                  " " + (folder.path() / "abi.inc").string();
       EXPECT_EQ(std::system(command.c_str()), 0) << command;
       ++checked;
     }
@@ -49,7 +54,8 @@ TEST(Headers, TheWrapperCompilesWithEveryCompiler) {
   int checked = 0;
   for (const std::string compiler : {"g++", "clang++"}) {
     if (!runs(compiler + " --version")) continue;
-    const std::string command = compiler + " -fsyntax-only -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Werror" + kInclude + " " + source.string();
+    const std::string command = compiler + " -fsyntax-only -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Werror" +
+                                kInclude + " " + source.string();
     EXPECT_EQ(std::system(command.c_str()), 0) << command;
     ++checked;
   }

@@ -71,7 +71,8 @@ TEST(Hooks, ThePageHasALineForEveryHook) {
   for (const HookInfo& hook : all_hooks()) {
     EXPECT_NE(page.find("| `" + std::string(hook.name) + "` | "), std::string::npos) << hook.name;
   }
-  EXPECT_NE(page.find("| `residual` | provide | x, delta → x |  | layer | how a sub-layer's output joins the stream; part is attn or mlp |\n"),
+  EXPECT_NE(page.find("| `residual` | provide | x, delta → x |  | layer | how a sub-layer's output joins the stream; "
+                      "part is attn or mlp |\n"),
             std::string::npos);
 }
 

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using ::testing::HasSubstr;
 using testing::fixture;
+using ::testing::HasSubstr;
 using testing::TemporaryFolder;
 
 std::vector<std::uint8_t> fixture_bytes(std::string_view name) {
@@ -135,7 +135,10 @@ TEST(Library, FilesThatAreNoPlugins) {
   EXPECT_THAT(write("empty.so", ""), HasSubstr("the file is empty"));
   EXPECT_THAT(write("text.so", "#!/bin/sh\necho hello\n"), HasSubstr("is a text file"));
   EXPECT_THAT(write("zip.so", std::string_view("PK\x03\x04\0\0\xFF\x80", 8)), HasSubstr("is no ELF file"));
-  EXPECT_THAT(write("short.so", std::string_view("\x7F" "ELF\x02\x01\x01\0", 8)), HasSubstr("ends inside its ELF header"));
+  EXPECT_THAT(write("short.so", std::string_view("\x7F"
+                                                 "ELF\x02\x01\x01\0",
+                                                 8)),
+              HasSubstr("ends inside its ELF header"));
   EXPECT_THAT(load_library(folder.path()).error().text, HasSubstr("regular file"));
   EXPECT_EQ(load_library(folder.path() / "missing.so").error().code, Code::io);
 }
@@ -181,7 +184,8 @@ TEST(Library, DamagedFilesAreReadWithinTheirBounds) {
       bytes[random() % std::min(limit, bytes.size())] = static_cast<std::uint8_t>(random());
     }
     for (std::size_t i = 0; round % 2 == 0 && i < 8 * 64; i += 64) {  // somewhere in the section headers
-      bytes[bytes.size() - 1 - random() % std::min<std::size_t>(2048, bytes.size())] = static_cast<std::uint8_t>(random());
+      bytes[bytes.size() - 1 - random() % std::min<std::size_t>(2048, bytes.size())] =
+          static_cast<std::uint8_t>(random());
     }
     refused += exported_symbols(bytes).ok() ? 0 : 1;
   }
@@ -191,7 +195,8 @@ TEST(Library, DamagedFilesAreReadWithinTheirBounds) {
 
 TEST(Library, IdsOfPlugins) {
   for (const char* id : {"a", "smear-gate", "org.example.gate", "x2", "2x"}) EXPECT_TRUE(is_plugin_id(id)) << id;
-  for (const char* id : {"", "A", "smear_gate", "-a", "a-", ".a", "a.", "a b", "a/b", "\xC3\xA4"}) EXPECT_FALSE(is_plugin_id(id)) << id;
+  for (const char* id : {"", "A", "smear_gate", "-a", "a-", ".a", "a.", "a b", "a/b", "\xC3\xA4"})
+    EXPECT_FALSE(is_plugin_id(id)) << id;
   EXPECT_TRUE(is_plugin_id(std::string(64, 'a')));
   EXPECT_FALSE(is_plugin_id(std::string(65, 'a')));
 }

@@ -16,13 +16,14 @@
 namespace caddie::plugins {
 namespace {
 
+using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using nlohmann::json;
 using testing::scan_fixtures;
 using testing::TemporaryFolder;
 
-const json kGoodBlock = {{"factor", 3.0}, {"times", 2}, {"enabled", true}, {"mode", "add"}, {"layers", {0, 5}}, {"scales", {0.25}}};
+const json kGoodBlock = {{"factor", 3.0}, {"times", 2},       {"enabled", true},
+                         {"mode", "add"}, {"layers", {0, 5}}, {"scales", {0.25}}};
 
 // One registry for all tests of this file.
 class Objects : public ::testing::Test {
@@ -30,9 +31,10 @@ class Objects : public ::testing::Test {
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
     registry_ = new Registry(scan_fixtures(
-        *folder_, {"good-block", "c-block", "counting-loader", "throwing", "throwing-raw", "twin-a", "twin-b", "needs-absent",
-                   "needs-argument", "object-null", "object-size-1", "object-no-query", "object-no-destroy", "object-no-state",
-                   "object-no-table", "table-size-1", "table-no-attach", "create-fails", "id-bad"}));
+        *folder_,
+        {"good-block", "c-block", "counting-loader", "throwing", "throwing-raw", "twin-a", "twin-b", "needs-absent",
+         "needs-argument", "object-null", "object-size-1", "object-no-query", "object-no-destroy", "object-no-state",
+         "object-no-table", "table-size-1", "table-no-attach", "create-fails", "id-bad"}));
   }
   static void TearDownTestSuite() {
     delete registry_;
@@ -60,8 +62,10 @@ struct Seen {
   void* user = nullptr;
 };
 const caddie_host_hooks kHooks = {
-    sizeof(caddie_host_hooks), 0, [](caddie_hooks*, const char*, caddie_hook_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; },
-    [](caddie_hooks* hooks, const char* hook, std::int32_t phase, caddie_hook_function function, void* user) -> caddie_code {
+    sizeof(caddie_host_hooks), 0,
+    [](caddie_hooks*, const char*, caddie_hook_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; },
+    [](caddie_hooks* hooks, const char* hook, std::int32_t phase, caddie_hook_function function,
+       void* user) -> caddie_code {
       *reinterpret_cast<Seen*>(hooks) = {hook, phase, function, user};
       return CADDIE_OK;
     },
@@ -70,7 +74,8 @@ const caddie_host_hooks kHooks = {
 Seen attach(const Object& object) {
   Seen seen;
   caddie_error error = fresh_error();
-  EXPECT_EQ(object.table<caddie_block>().attach(object.abi(), &kHooks, reinterpret_cast<caddie_hooks*>(&seen), &error), CADDIE_OK)
+  EXPECT_EQ(object.table<caddie_block>().attach(object.abi(), &kHooks, reinterpret_cast<caddie_hooks*>(&seen), &error),
+            CADDIE_OK)
       << error.text;
   return seen;
 }
@@ -94,7 +99,13 @@ TEST_F(Objects, BlocksOfBothLanguagesEmitOperations) {
     const char* id;
     json config;
   };
-  const Case cases[] = {{"good-block", {{"factor", 3.0}, {"times", 1}, {"enabled", true}, {"mode", "multiply"}, {"layers", json::array()}, {"scales", json::array()}}},
+  const Case cases[] = {{"good-block",
+                         {{"factor", 3.0},
+                          {"times", 1},
+                          {"enabled", true},
+                          {"mode", "multiply"},
+                          {"layers", json::array()},
+                          {"scales", json::array()}}},
                         {"c-block", {{"factor", 3}}}};
   for (const Case& test : cases) {
     auto object = create("block", test.id, test.config);
@@ -102,7 +113,8 @@ TEST_F(Objects, BlocksOfBothLanguagesEmitOperations) {
     const Seen seen = attach(*object);
     const std::vector<BlockInstance> none;
     Build build(Dims{}, BuildRequest{}, &none);
-    const graph::Value logits = build.graph().leaf(graph::LeafKind::input, "logits", graph::DType::f32, graph::Shape{2, 3});
+    const graph::Value logits =
+        build.graph().leaf(graph::LeafKind::input, "logits", graph::DType::f32, graph::Shape{2, 3});
     caddie_value out = 0;
     caddie_error error = fresh_error();
     EXPECT_EQ(seen.function(seen.user, to_abi(&build), &logits, 1, &out, 1, &error), CADDIE_OK) << error.text;
@@ -114,8 +126,10 @@ TEST_F(Objects, BlocksOfBothLanguagesEmitOperations) {
 }
 
 TEST_F(Objects, WhatDoesNotExist) {
-  EXPECT_THAT(refusal("block", "good-blok").text, AllOf(HasSubstr("no block plugin \"good-blok\""), HasSubstr("did you mean \"good-block\"")));
-  EXPECT_THAT(refusal("optimizer", "good-block").text, HasSubstr("is a plugin of the interface block, it cannot be used as optimizer"));
+  EXPECT_THAT(refusal("block", "good-blok").text,
+              AllOf(HasSubstr("no block plugin \"good-blok\""), HasSubstr("did you mean \"good-block\"")));
+  EXPECT_THAT(refusal("optimizer", "good-block").text,
+              HasSubstr("is a plugin of the interface block, it cannot be used as optimizer"));
   EXPECT_THAT(refusal("block", "id-bad").text, AllOf(HasSubstr("cannot be used"), HasSubstr("Bad_Id")));
   EXPECT_EQ(refusal("block", "good-blok").where, "mine");
 }
@@ -143,7 +157,9 @@ TEST_F(Objects, EveryBrokenObjectHasItsOwnSentence) {
 }
 
 TEST_F(Objects, ExceptionsBecomeErrors) {
-  const auto thrown = [&](const char* what) { return refusal("block", "throwing", {{"what", what}, {"in_attach", false}}); };
+  const auto thrown = [&](const char* what) {
+    return refusal("block", "throwing", {{"what", what}, {"in_attach", false}});
+  };
   EXPECT_EQ(thrown("failure").text, "factor must not be 7");
   EXPECT_EQ(thrown("failure").code, Code::argument);
   EXPECT_EQ(thrown("runtime").text, "something broke");
@@ -155,12 +171,15 @@ TEST_F(Objects, ExceptionsBecomeErrors) {
   ASSERT_TRUE(object.ok()) << object.error().message();
   Seen seen;
   caddie_error error = fresh_error();
-  EXPECT_EQ(object->table<caddie_block>().attach(object->abi(), &kHooks, reinterpret_cast<caddie_hooks*>(&seen), &error), CADDIE_ERROR_INTERNAL);
+  EXPECT_EQ(
+      object->table<caddie_block>().attach(object->abi(), &kHooks, reinterpret_cast<caddie_hooks*>(&seen), &error),
+      CADDIE_ERROR_INTERNAL);
   EXPECT_STREQ(error.text, "something broke");
 }
 
 TEST_F(Objects, ExceptionsThatEscapeAreCaught) {
-  EXPECT_THAT(refusal("schedule", "throws-create").text, AllOf(HasSubstr("let a C++ exception escape"), HasSubstr("thrown from create")));
+  EXPECT_THAT(refusal("schedule", "throws-create").text,
+              AllOf(HasSubstr("let a C++ exception escape"), HasSubstr("thrown from create")));
   EXPECT_THAT(refusal("schedule", "throws-query").text, HasSubstr("thrown from query"));
   auto saving = create("schedule", "throws-save");
   ASSERT_TRUE(saving.ok());
@@ -216,7 +235,8 @@ TEST_F(Objects, DamagedStatesAreRefused) {
 
   auto counting = create("block", "c-block", {{"factor", 1}});
   ASSERT_TRUE(counting.ok());
-  EXPECT_THAT(counting->load({3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 9}).error().text, HasSubstr("2 bytes of its saved state were left over"));
+  EXPECT_THAT(counting->load({3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 9}).error().text,
+              HasSubstr("2 bytes of its saved state were left over"));
   EXPECT_THAT(counting->load({2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}).error().text, HasSubstr("unknown version"));
   EXPECT_EQ(*counting->save(), (std::vector<std::uint8_t>{3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}));
 }
@@ -232,15 +252,16 @@ TEST_F(Objects, AStreamMayGiveLittleAtATime) {
   const std::uint64_t words[2] = {position, ~position};
   slow.bytes.resize(sizeof words);
   std::memcpy(slow.bytes.data(), words, sizeof words);
-  const caddie_stream stream = {sizeof(caddie_stream), 0, &slow,
-                                [](const caddie_stream* self, void* to, std::uint64_t size) -> std::int64_t {
-                                  auto& from = *static_cast<Slow*>(self->context);
-                                  const auto count = std::min<std::size_t>({static_cast<std::size_t>(size), 7, from.bytes.size() - from.at});
-                                  std::memcpy(to, from.bytes.data() + from.at, count);
-                                  from.at += count;
-                                  return static_cast<std::int64_t>(count);
-                                },
-                                nullptr};
+  const caddie_stream stream = {
+      sizeof(caddie_stream), 0, &slow,
+      [](const caddie_stream* self, void* to, std::uint64_t size) -> std::int64_t {
+        auto& from = *static_cast<Slow*>(self->context);
+        const auto count = std::min<std::size_t>({static_cast<std::size_t>(size), 7, from.bytes.size() - from.at});
+        std::memcpy(to, from.bytes.data() + from.at, count);
+        from.at += count;
+        return static_cast<std::int64_t>(count);
+      },
+      nullptr};
   caddie_error error = fresh_error();
   EXPECT_EQ(loader->abi()->load(loader->abi(), &stream, 1, &error), CADDIE_OK) << error.text;
   const auto saved = *loader->save();
@@ -306,7 +327,8 @@ TEST(HostServices, AreFoundById) {
   EXPECT_EQ(abi->service(abi, CADDIE_HOST_BUILD), build_service());
   EXPECT_NE(abi->service(abi, CADDIE_HOST_CONFIG), nullptr);
   EXPECT_NE(abi->service(abi, CADDIE_HOST_RANDOM), nullptr);
-  for (const char* id : {"", "caddie.host.graph", "caddie.host.graph/1.draftx", "caddie.host.graph/2", "caddie.host.teleport/1"}) {
+  for (const char* id :
+       {"", "caddie.host.graph", "caddie.host.graph/1.draftx", "caddie.host.graph/2", "caddie.host.teleport/1"}) {
     EXPECT_EQ(abi->service(abi, id), nullptr) << id;
   }
   EXPECT_EQ(abi->service(abi, nullptr), nullptr);
@@ -321,7 +343,8 @@ TEST(HostServices, RandomNumbersAreAPureFunction) {
   std::set<std::uint64_t> seen;
   for (std::uint64_t index = 0; index < 1000; ++index) {
     EXPECT_EQ(bits(host, "a", index), bits(same, "a", index));
-    for (const std::uint64_t value : {bits(host, "a", index), bits(host, "b", index), bits(other, "a", index)}) seen.insert(value);
+    for (const std::uint64_t value : {bits(host, "a", index), bits(host, "b", index), bits(other, "a", index)})
+      seen.insert(value);
   }
   EXPECT_EQ(seen.size(), 3000u);
   EXPECT_EQ(bits(host, "a", 5), bits(host, "a", 5));  // calls in between do not matter

@@ -17,9 +17,9 @@ namespace fs = std::filesystem;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using testing::fixture;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::fixture;
 using testing::reason_for;
 using testing::scan_fixtures;
 using testing::scan_options;
@@ -111,7 +111,8 @@ TEST(Registry, PluginsThatHarmTheScannerHarmNobodyElse) {
   const TemporaryFolder folder;
   ScanOptions options = scan_options(folder.path());
   for (const char* where : {"entry", "descriptor"}) {
-    for (const char* action : {"abort", "exit_0", "exit_3", "crash"}) folder.add(std::string("hostile-") + where + "-" + action);
+    for (const char* action : {"abort", "exit_0", "exit_3", "crash"})
+      folder.add(std::string("hostile-") + where + "-" + action);
   }
   folder.add("c-block");
   folder.add("good-block", "zz-last");
@@ -119,7 +120,9 @@ TEST(Registry, PluginsThatHarmTheScannerHarmNobodyElse) {
   EXPECT_THAT(registry.ids("block"), ElementsAre("c-block", "good-block"));
   EXPECT_EQ(registry.skipped().size(), 8u);
   for (const std::string where : {"entry", "descriptor"}) {
-    const auto reason = [&](const std::string& action) { return reason_for(registry, folder.path() / ("hostile-" + where + "-" + action + ".so")); };
+    const auto reason = [&](const std::string& action) {
+      return reason_for(registry, folder.path() / ("hostile-" + where + "-" + action + ".so"));
+    };
     EXPECT_THAT(reason("abort"), AllOf(HasSubstr("crashed"), HasSubstr("signal 6")));
     EXPECT_THAT(reason("crash"), AllOf(HasSubstr("crashed"), HasSubstr("signal 11")));
     EXPECT_THAT(reason("exit_0"), HasSubstr("exit code 0"));
@@ -169,9 +172,12 @@ TEST(Registry, AnAnswerIsBoundedAndChecked) {
   EXPECT_THAT(reason({"/nonexistent/scanner"}), AllOf(HasSubstr("cannot run the scanner"), HasSubstr("No such file")));
   EXPECT_THAT(reason({"/bin/sh", "-c", "for f in \"$@\"; do echo nonsense; done", "sh"}), HasSubstr("is not JSON"));
   EXPECT_THAT(reason({"/bin/sh", "-c", "for f in \"$@\"; do echo '[]'; done", "sh"}), HasSubstr("no JSON object"));
-  EXPECT_THAT(reason({"/bin/sh", "-c", "for f in \"$@\"; do echo '{\"error\": 5}'; done", "sh"}), HasSubstr("without a reason"));
-  EXPECT_THAT(reason({"/bin/sh", "-c", "for f in \"$@\"; do echo '{\"digest\": \"0\", \"build_info\": \"\", \"plugins\": []}'; done", "sh"}),
-              HasSubstr("changed while it was being scanned"));
+  EXPECT_THAT(reason({"/bin/sh", "-c", "for f in \"$@\"; do echo '{\"error\": 5}'; done", "sh"}),
+              HasSubstr("without a reason"));
+  EXPECT_THAT(
+      reason({"/bin/sh", "-c",
+              "for f in \"$@\"; do echo '{\"digest\": \"0\", \"build_info\": \"\", \"plugins\": []}'; done", "sh"}),
+      HasSubstr("changed while it was being scanned"));
   EXPECT_THAT(reason({"/bin/sh", "-c", "yes | tr -d '\\n'"}), HasSubstr("more than 1 MiB"));
   EXPECT_THAT(reason({"/bin/sh", "-c", "sleep 1000"}, 0.3), HasSubstr("did not answer"));
 }
@@ -181,7 +187,9 @@ TEST(Registry, SchemasAndTextsAreChecked) {
   const Registry registry = scan_fixtures(
       folder, {"schema-text", "schema-list", "schema-property", "summary-latin1", "interface-unknown", "entry-null"});
   EXPECT_THAT(registry.all(), IsEmpty());
-  const auto reason = [&](const char* name) { return reason_for(registry, folder.path() / (std::string(name) + ".so")); };
+  const auto reason = [&](const char* name) {
+    return reason_for(registry, folder.path() / (std::string(name) + ".so"));
+  };
   EXPECT_THAT(reason("schema-text"), HasSubstr("the schema of plugin \"variant\" is not JSON"));
   EXPECT_THAT(reason("schema-list"), HasSubstr("\"type\": \"object\""));
   EXPECT_THAT(reason("schema-property"), AllOf(HasSubstr("property \"a\""), HasSubstr("tensor")));
@@ -217,7 +225,8 @@ TEST(Registry, AnswersAreKept) {
   EXPECT_THAT(warm.ids("block"), ElementsAre("c-block", "good-block"));
   EXPECT_EQ(warm.find("block", "good-block")->schema, cold.find("block", "good-block")->schema);
   EXPECT_EQ(warm.find("block", "good-block")->path, folder.path() / "good-block.so");
-  EXPECT_THAT(reason_for(warm, folder.path() / "hostile-entry-abort.so"), HasSubstr("exit code 1"));  // failures are not kept
+  EXPECT_THAT(reason_for(warm, folder.path() / "hostile-entry-abort.so"),
+              HasSubstr("exit code 1"));  // failures are not kept
 
   fs::rename(folder.path() / "c-block.so", folder.path() / "renamed.so");  // the content counts, not the name
   EXPECT_EQ(Registry::scan(options).find("block", "c-block")->path, folder.path() / "renamed.so");
@@ -245,15 +254,25 @@ TEST(Registry, AWorthlessCacheIsScannedAnew) {
   other_format["plugins"] = nlohmann::json::object();
   nlohmann::json number = nlohmann::json::parse(*good);
   *number["plugins"].begin() = 5;
-  const std::string texts[] = {"",     "{",  "[]",         "null", "{\"format\": 1}", "{\"format\": 1, \"files\": 3, \"plugins\": []}",
-                               "\xFF", good->substr(0, good->size() / 2), other_id.dump(), other_digest.dump(), other_format.dump(),
+  const std::string texts[] = {"",
+                               "{",
+                               "[]",
+                               "null",
+                               "{\"format\": 1}",
+                               "{\"format\": 1, \"files\": 3, \"plugins\": []}",
+                               "\xFF",
+                               good->substr(0, good->size() / 2),
+                               other_id.dump(),
+                               other_digest.dump(),
+                               other_format.dump(),
                                number.dump()};
   for (const std::string& text : texts) {
     ASSERT_TRUE(write_atomically(options.cache_file, text).ok());
     const Registry registry = Registry::scan(options);
     EXPECT_THAT(registry.ids("block"), ElementsAre("c-block")) << text;
     EXPECT_THAT(registry.skipped(), IsEmpty()) << text;
-    EXPECT_EQ(nlohmann::json::parse(*read_text(options.cache_file))["plugins"], nlohmann::json::parse(*good)["plugins"]) << text;
+    EXPECT_EQ(nlohmann::json::parse(*read_text(options.cache_file))["plugins"], nlohmann::json::parse(*good)["plugins"])
+        << text;
   }
   options.cache_file = folder.path() / "c-block.so" / "cache.json";  // cannot be written
   const Registry registry = Registry::scan(options);
@@ -331,7 +350,8 @@ TEST(Registry, AThousandPlugins) {
 }
 
 TEST(Registry, NamesOfInterfaces) {
-  for (const char* name : {"block", "optimizer", "schedule", "averager", "loader", "quantizer", "compressor", "evaluator", "ttt"}) {
+  for (const char* name :
+       {"block", "optimizer", "schedule", "averager", "loader", "quantizer", "compressor", "evaluator", "ttt"}) {
     EXPECT_EQ(short_interface(interface_id(name)), name);
   }
   EXPECT_EQ(interface_id("block"), "caddie.block/1.draft");
@@ -355,7 +375,8 @@ TEST(Registry, FoldersOfAnInstallation) {
   EXPECT_THAT(plugin_folders({}, prefix.path() / "links" / "caddie"), ElementsAre(installed));
   EXPECT_THAT(plugin_folders({}, prefix.path() / "nowhere"), IsEmpty());
   ::setenv("CADDIE_PLUGIN_PATH", ":/one::/two:", 1);
-  EXPECT_THAT(plugin_folders({"/mine"}, prefix.path() / "bin" / "caddie"), ElementsAre("/mine", "/one", "/two", installed));
+  EXPECT_THAT(plugin_folders({"/mine"}, prefix.path() / "bin" / "caddie"),
+              ElementsAre("/mine", "/one", "/two", installed));
   ::unsetenv("CADDIE_PLUGIN_PATH");
 }
 
