@@ -49,7 +49,8 @@ class Registry {
   // Never fails as a whole: what cannot be used stands in skipped().
   static Registry scan(const ScanOptions& options);
 
-  // nullptr when there is none. `interface` is the short name, "block", "optimizer", ...
+  // nullptr when there is none. "coprime" finds the loader "coprime-loader": an id may leave out its interface at the end.
+  // `interface` is the short name, "block", "optimizer", ...
   [[nodiscard]] const Description* find(std::string_view interface, std::string_view id) const;
   [[nodiscard]] std::vector<const Description*> all() const;
   [[nodiscard]] std::vector<std::string> ids(std::string_view interface) const;

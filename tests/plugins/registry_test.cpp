@@ -48,6 +48,8 @@ TEST(Registry, KnowsWhatStandsInAFolder) {
   EXPECT_EQ(plugin->path, folder.path() / "good-block.so");
   EXPECT_EQ(plugin->digest, sha256_hex(*read_bytes(fixture("good-block"))));
 
+  EXPECT_EQ(registry.find("loader", "counting"), registry.find("loader", "counting-loader"));
+  EXPECT_EQ(registry.find("block", "counting"), nullptr);
   EXPECT_EQ(registry.find("loader", "good-block"), nullptr);
   EXPECT_EQ(registry.find("block", "good-block "), nullptr);
   const auto library = registry.load(*plugin);
