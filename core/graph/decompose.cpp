@@ -12,7 +12,7 @@ Value last_max(const Emitter& e, Value x) {
 
 // 1 / sqrt(mean(x^2) + eps) over the last axis, which stays with length 1.
 Value inverse_rms(const Emitter& e, Value x, double eps) {
-  const Shape& shape = e.shape(x);
+  const Shape shape = e.shape(x);
   const auto width = static_cast<double>(shape[shape.rank() - 1]);
   const Value mean = e.scale(e.sum_last(e.mul(x, x)), 1 / width);
   return e.op(Op::rsqrt, e.add(mean, e.scalar(eps)));
@@ -33,7 +33,7 @@ std::vector<Value> rms_norm(const Emitter& e, const Node& node, std::span<const 
 // With r = 1/rms: dx = r dy - x r^3 mean(x dy).
 std::vector<Value> rms_norm_backward(const Emitter& e, const Node& node, std::span<const Value> in) {
   const auto [x, dy] = std::pair(in[0], in[1]);
-  const Shape& shape = e.shape(x);
+  const Shape shape = e.shape(x);
   const auto width = static_cast<double>(shape[shape.rank() - 1]);
   const Value r = inverse_rms(e, x, node.attributes.real("eps"));
   const Value mean = e.scale(e.sum_last(e.mul(x, dy)), 1 / width);
@@ -44,7 +44,7 @@ std::vector<Value> rms_norm_backward(const Emitter& e, const Node& node, std::sp
 // Channels j and j+P by the angle whose cosine and sine are given: (a, b) -> (a cos + b sin, b cos - a sin).
 std::vector<Value> rope(const Emitter& e, const Node&, std::span<const Value> in) {
   const Value x = in[0];
-  const Shape& shape = e.shape(x);
+  const Shape shape = e.shape(x);
   const std::int64_t time = e.shape(in[1])[0];
   const std::int64_t pairs = e.shape(in[1])[1];
   const std::int64_t rest = shape[3] - 2 * pairs;

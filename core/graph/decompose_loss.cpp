@@ -24,7 +24,7 @@ Value emit_logit_gradient(const Emitter& e, Value z, const RowGradients& row) {
   const Value spread = e.mul(e.with_last(row.d_entropy), e.sub(surprise, e.with_last(row.entropy)));
   const Value level = e.with_last(e.add(row.d_nll, row.d_lse));
   const Value all = e.mul(e.exp(e.neg(surprise)), e.add(level, spread));
-  const Shape& shape = e.shape(z);
+  const Shape shape = e.shape(z);
   const Value hit =
       e.graph.emit(Op::place, {row.d_nll, row.targets}, Attributes().set("size", shape[shape.rank() - 1]));
   return e.sub(all, hit);

@@ -13,12 +13,12 @@ Axes first_axes(int count) {
 
 Axes to_axes(const Shape& shape) { return {shape.lengths().begin(), shape.lengths().end()}; }
 
-Value Emitter::filled(const Shape& shape, double value) const {
+Value Emitter::filled(Shape shape, double value) const {
   return graph.emit(Op::constant, {},
                     Attributes().set("values", std::vector<double>{value}).set("shape", to_axes(shape)));
 }
 
-Value Emitter::iota(const Shape& shape, std::int64_t axis) const {
+Value Emitter::iota(Shape shape, std::int64_t axis) const {
   return graph.emit(
       Op::iota, {},
       Attributes().set("shape", to_axes(shape)).set("axis", axis).set("dtype", static_cast<std::int64_t>(DType::i32)));
@@ -40,7 +40,7 @@ Value Emitter::without_last(Value x) const {
   return graph.emit(Op::reshape, {x}, Attributes().set("shape", std::move(lengths)));
 }
 
-Value Emitter::reshape(Value x, const Shape& shape) const {
+Value Emitter::reshape(Value x, Shape shape) const {
   return graph.emit(Op::reshape, {x}, Attributes().set("shape", to_axes(shape)));
 }
 
@@ -48,7 +48,7 @@ Value Emitter::transpose(Value x, Axes axes) const {
   return graph.emit(Op::transpose, {x}, Attributes().set("axes", std::move(axes)));
 }
 
-Value Emitter::broadcast(Value x, const Shape& shape) const {
+Value Emitter::broadcast(Value x, Shape shape) const {
   return graph.emit(Op::broadcast, {x}, Attributes().set("shape", to_axes(shape)));
 }
 

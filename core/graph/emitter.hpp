@@ -13,13 +13,14 @@ using Axes = std::vector<std::int64_t>;
 struct Emitter {
   Graph& graph;
 
-  [[nodiscard]] const Shape& shape(Value x) const { return graph.shape(x); }
+  // A copy: references into the graph end with the next emit.
+  [[nodiscard]] Shape shape(Value x) const { return graph.shape(x); }
 
   // f32 constants: a scalar, and one value over a whole shape.
   Value scalar(double value) const { return filled({}, value); }
-  Value filled(const Shape& shape, double value) const;
+  Value filled(Shape shape, double value) const;
   // i32 indices along one axis of the shape.
-  Value iota(const Shape& shape, std::int64_t axis) const;
+  Value iota(Shape shape, std::int64_t axis) const;
 
   Value op(Op op, Value x) const { return graph.emit(op, {x}); }
   Value op(Op op, Value a, Value b) const { return graph.emit(op, {a, b}); }
@@ -39,9 +40,9 @@ struct Emitter {
   Value with_last(Value x) const;
   Value without_last(Value x) const;
 
-  Value reshape(Value x, const Shape& shape) const;
+  Value reshape(Value x, Shape shape) const;
   Value transpose(Value x, Axes axes) const;
-  Value broadcast(Value x, const Shape& shape) const;
+  Value broadcast(Value x, Shape shape) const;
   Value slice(Value x, Axes starts, Axes sizes) const;
   // size elements from start on along one axis, everything along the others.
   Value slice_axis(Value x, int axis, std::int64_t start, std::int64_t size) const;

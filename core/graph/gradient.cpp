@@ -24,7 +24,7 @@ bool gradient_flows(Op op, std::size_t input, std::uint32_t output) {
 }
 
 Value sum_to_shape(const Emitter& e, Value x, const Shape& shape) {
-  const Shape& from = e.shape(x);
+  const Shape from = e.shape(x);
   if (from == shape) return x;
   const int lead = from.rank() - shape.rank();
   Axes axes;

@@ -20,8 +20,8 @@ std::uint32_t Graph::intern_scope(std::string_view path) {
   const auto found = scope_numbers_.find(path);
   if (found != scope_numbers_.end()) return found->second;
   const auto number = static_cast<std::uint32_t>(scopes_.size());
-  scopes_.push_back({.path = std::string(path)});
-  scope_numbers_.emplace(path, number);
+  const auto entry = scope_numbers_.emplace(path, number).first;
+  scopes_.push_back({.path = entry->first});
   return number;
 }
 

@@ -95,6 +95,7 @@ class Graph {
   [[nodiscard]] Result<void> status() const;
 
   // ---- reading ----------------------------------------------------------------------------------------------
+  // References and spans end with the next leaf or operation; copy a Shape or Node that is to outlive it.
 
   [[nodiscard]] const ValueInfo& info(Value value) const { return values_[value]; }
   [[nodiscard]] const Shape& shape(Value value) const { return values_[value].shape; }

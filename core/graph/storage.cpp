@@ -27,10 +27,6 @@ class Planner {
 
   [[nodiscard]] std::size_t bytes(Value value) const { return static_cast<std::size_t>(graph_.shape(value).elements()) * 4; }
 
-  [[nodiscard]] bool is_all_of_base(const View& view) const {
-    return view.is_dense() && view.offset == 0 && view.shape.elements() == graph_.shape(view.base).elements();
-  }
-
   void read(Value base, std::uint32_t step) {
     last_read_[base] = std::max(last_read_[base], step);
     is_read_[base] = true;
@@ -62,9 +58,9 @@ class Planner {
     for (const Update& update : graph_.updates()) {
       const View& from = partition_.views[update.value];
       Storage& storage = plan_.of[from.base];
-      const bool nothing_to_do = from.base == update.leaf && is_all_of_base(from);
+      const bool nothing_to_do = from.base == update.leaf && is_all_in_order(graph_, from);
       if (nothing_to_do) continue;
-      if (storage.home == Home::none && is_all_of_base(from) && may_overwrite(update.leaf, from.base)) {
+      if (storage.home == Home::none && is_all_in_order(graph_, from) && may_overwrite(update.leaf, from.base)) {
         storage = {Home::leaf, update.leaf, 0};
       } else {
         read(from.base, end());
@@ -87,7 +83,7 @@ class Planner {
     const Node& node = graph_.nodes()[step.node];
     bool allowed = value == node.first_output;
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i].base == old) allowed = allowed && is_all_of_base(step.inputs[i]) && rules_.in_place(node, i);
+      if (step.inputs[i].base == old) allowed = allowed && is_all_in_order(graph_, step.inputs[i]) && rules_.in_place(node, i);
     }
     return allowed && std::ranges::count(step.inputs, old, &View::base) == 1;
   }

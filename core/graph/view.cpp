@@ -95,6 +95,10 @@ bool View::is_splat() const {
   return true;
 }
 
+bool is_all_in_order(const Graph& graph, const View& view) {
+  return view.is_dense() && view.offset == 0 && view.shape.elements() == graph.shape(view.base).elements();
+}
+
 bool is_splat_constant(const Node& node) {
   return node.op == Op::constant && node.attributes.reals("values").size() == 1;
 }

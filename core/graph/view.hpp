@@ -42,6 +42,9 @@ struct ViewAxis {
 // The value as it stands in memory: row-major; a constant of one repeated value is a single element.
 View whole(const Graph& graph, Value value);
 
+// True when element e of the view is element e of its base, and all of it is there.
+bool is_all_in_order(const Graph& graph, const View& view);
+
 // True for a constant whose elements are all one value; its memory is one element.
 bool is_splat_constant(const Node& node);
 

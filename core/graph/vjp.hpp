@@ -20,7 +20,7 @@ struct VjpCall {
   [[nodiscard]] Value in(std::size_t i) const { return node.inputs[i]; }
   [[nodiscard]] Value out(std::uint32_t i = 0) const { return node.first_output + i; }
   [[nodiscard]] Value adjoint() const { return adjoints[0]; }
-  [[nodiscard]] const Shape& shape(std::size_t i) const { return e.shape(node.inputs[i]); }
+  [[nodiscard]] Shape shape(std::size_t i) const { return e.shape(node.inputs[i]); }
   // The adjoint of an output, zeros of the output's shape where none arrives.
   [[nodiscard]] Value adjoint_or_zeros(std::uint32_t output) const;
   // Sets the gradient of an input of a broadcasting operation: sums over what was stretched.

@@ -129,6 +129,8 @@ class Build {
   graph::Value declare_parameter(const caddie_tensor_spec& spec);
   // A bank's values as a parameter leaf named `name`, for optimizers and averagers; a state may start as its copy.
   graph::Value declare_bank(const std::string& name, const graph::Shape& shape);
+  // The bank's new value: a state that starts as its copy starts as the bank starts.
+  void continue_bank(const std::string& name, graph::Value fresh) { tensor_of_value_.emplace(fresh, name); }
   graph::Value declare_state(const caddie_tensor_spec& spec);
   void set_state(graph::Value state, graph::Value next);
   graph::Value step_scalar(std::string_view name, caddie_step_function function, void* user);

@@ -8,6 +8,7 @@ namespace caddie::score {
 namespace {
 
 constexpr std::uint64_t kAdaptStream = 2;  // random stream of test-time steps
+constexpr std::int64_t kLargestStep = std::int64_t{1} << 28;  // tokens
 
 Adaptation& adaptation_of(caddie_adapt* adapt) { return *reinterpret_cast<Adaptation*>(adapt); }
 const Adaptation& adaptation_of(const caddie_adapt* adapt) { return *reinterpret_cast<const Adaptation*>(adapt); }
@@ -31,7 +32,9 @@ caddie_code step(caddie_adapt* adapt, const int64_t* first, int64_t row_count, d
 }
 
 caddie_code read(const caddie_adapt* adapt, int64_t first_target, int64_t count, int32_t* out, caddie_error* error) {
-  const auto tokens = adaptation_of(adapt).vault().read(first_target + 1, count);
+  // Token j+1 is target j. -1 stands for every place before the stream, so that no number a plugin gives can overflow.
+  const std::int64_t first_token = first_target < 0 || first_target == INT64_MAX ? -1 : first_target + 1;
+  const auto tokens = adaptation_of(adapt).vault().read(first_token, count);
   if (!tokens) return report(tokens.error(), error);
   std::ranges::copy(*tokens, out);
   return CADDIE_OK;
@@ -70,10 +73,12 @@ Result<std::unique_ptr<Adaptation>> Adaptation::make(graph::Executor& executor, 
   const caddie_code code = table.plan(strategy.abi(), &info, &self->plan_, &error);
   if (code != CADDIE_OK) return plugins::to_error(code, error, strategy.instance());
   const caddie_ttt_plan& plan = self->plan_;
-  if (plan.chunk_targets < 1 || plan.rows < 1 || plan.context < 1 || !(plan.clip_norm >= 0)) {
+  const bool positive = plan.chunk_targets >= 1 && plan.rows >= 1 && plan.context >= 1;
+  if (!positive || plan.rows > kLargestStep / plan.context || !(plan.clip_norm >= 0)) {
     return Error{Code::argument, strategy.instance(),
-                 fmt::format("planned chunks of {} targets and steps of {} rows of {} tokens; all must be at least 1", plan.chunk_targets,
-                             plan.rows, plan.context)};
+                 fmt::format("planned chunks of {} targets, steps of {} rows of {} tokens and a clip norm of {}; the numbers must be "
+                             "at least 1, a step at most {} tokens, the norm at least 0",
+                             plan.chunk_targets, plan.rows, plan.context, plan.clip_norm, kLargestStep)};
   }
   plugins::BuildRequest request;
   request.mode = CADDIE_MODE_ADAPT;
@@ -135,7 +140,8 @@ Result<void> Adaptation::step(std::span<const std::int64_t> first_targets, doubl
   for (const std::int64_t first : first_targets) {
     if (!vault_->are_sealed(first, plan_.context)) {
       return Error{Code::state, strategy_->instance(),
-                   fmt::format("asked to train on targets {} to {}, of which not all are scored yet", first, first + plan_.context - 1)};
+                   fmt::format("asked to train on {} targets from target {} on, of which not all are scored yet", plan_.context,
+                               first)};
     }
     const auto tokens = vault_->read(first, plan_.context + 1);
     if (!tokens) return tokens.error();

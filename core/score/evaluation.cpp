@@ -23,6 +23,7 @@ struct ChunkWindows {
 // A window belongs to the chunk of its first scored target; one that scores across a border is cut there, so that every target
 // is scored before the chunk it is in is trained on.
 std::vector<ChunkWindows> split(const Plan& plan, std::int64_t targets, std::int64_t chunk_targets) {
+  chunk_targets = std::clamp<std::int64_t>(chunk_targets, 1, std::max<std::int64_t>(targets, 1));
   const std::int64_t count = (targets + chunk_targets - 1) / chunk_targets;
   std::vector<ChunkWindows> chunks(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
@@ -43,6 +44,19 @@ std::vector<ChunkWindows> split(const Plan& plan, std::int64_t targets, std::int
     }
   }
   return chunks;
+}
+
+// Where the targets end that the plan scores. What is trained on must be scored: a plan with a hole before that is an error.
+Result<std::int64_t> scored_end(const Plan& plan, const plugins::Object* strategy) {
+  std::int64_t end = 0;
+  for (const Window& window : plan.windows) end = std::max(end, window.score_first + window.score_count);
+  if (strategy != nullptr && plan.scored < end) {
+    return Error{Code::argument, strategy->instance(),
+                 fmt::format("cannot train on the stream: {} of the first {} targets are not scored by the evaluation plan; take "
+                             "an evaluator that scores every target",
+                             end - plan.scored, end)};
+  }
+  return end;
 }
 
 std::vector<int> all_frozen(const plugins::BuildResult& build) { return std::vector<int>(build.parameters.size(), train::kNoOwner); }
@@ -87,7 +101,9 @@ Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationPar
   if (!scorer) return scorer.error();
 
   EvaluationReport report;
-  const std::vector<ChunkWindows> chunks = split(*plan, targets, adaptation ? adaptation->chunk_targets() : targets);
+  const auto end = scored_end(*plan, parts.strategy);
+  if (!end) return end.error();
+  const std::vector<ChunkWindows> chunks = split(*plan, *end, adaptation ? adaptation->chunk_targets() : targets);
   report.chunks = static_cast<std::int64_t>(chunks.size());
   constexpr std::size_t kCallsBetweenProgress = 8;
   const std::size_t step = kCallsBetweenProgress * static_cast<std::size_t>(options.rows);

@@ -14,6 +14,7 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kMaxSubject = 1u << 16;
 constexpr std::size_t kRecordBytes = sizeof(std::int64_t) + sizeof(double) + sizeof(std::uint32_t);
 constexpr std::size_t kBlockHeaderBytes = 2 * sizeof(std::uint64_t);
+constexpr std::uint64_t kEnd = ~std::uint64_t{0};  // stands for the version in the block that ends the ledger
 
 template <class T>
 void append(std::vector<std::uint8_t>& bytes, T value) {
@@ -72,16 +73,23 @@ Result<std::unique_ptr<Ledger>> Ledger::create(const std::filesystem::path& path
   return ledger;
 }
 
-Result<void> Ledger::seal(const Block& block) {
+void Ledger::append(const Block& block) {
   const std::vector<std::uint8_t> bytes = encode_block(block);
   digest_ = chain(digest_, bytes);
-  if (!file_) return {};
+  if (!file_) return;
   file_->bytes.insert(file_->bytes.end(), bytes.begin(), bytes.end());
   file_->bytes.insert(file_->bytes.end(), digest_.begin(), digest_.end());
+}
+
+Result<void> Ledger::seal(const Block& block) {
+  if (closed_) return Error{Code::state, "ledger", "is closed; no score can be added to it"};
+  append(block);
   return {};
 }
 
 Result<void> Ledger::close() {
+  if (!closed_) append({kEnd, {}});
+  closed_ = true;
   if (!file_) return {};
   auto done = write_atomically(file_->path, std::span<const std::uint8_t>(file_->bytes));
   file_.reset();
@@ -107,7 +115,9 @@ Result<LedgerContent> decode_ledger(std::span<const std::uint8_t> bytes, const s
   rest = rest.subspan(subject_size);
   Sha256Digest digest = sha256(bytes.first(size - rest.size()));
 
-  while (!rest.empty()) {
+  bool ended = false;
+  while (!ended) {
+    if (rest.empty()) return bad("was cut off: the block that ends a ledger is missing");
     if (rest.size() < kBlockHeaderBytes) return bad("ends inside a block");
     const std::span<const std::uint8_t> start = rest;
     Block block;
@@ -124,8 +134,11 @@ Result<LedgerContent> decode_ledger(std::span<const std::uint8_t> bytes, const s
     }
     if (std::memcmp(rest.data(), digest.data(), sizeof digest) != 0) return bad("was changed: a block's digest does not match the chain");
     rest = rest.subspan(sizeof digest);
-    content.blocks.push_back(std::move(block));
+    ended = block.version == kEnd;
+    if (ended && !block.records.empty()) return bad("has scores in the block that ends it");
+    if (!ended) content.blocks.push_back(std::move(block));
   }
+  if (!rest.empty()) return bad("has bytes after its end");
   content.digest = to_hex(digest);
   return content;
 }

@@ -1,8 +1,8 @@
 // The ledger: every score, in the order it was sealed, append-only, in a hash chain.
 //
 // A record is one scored target; a block is what one scoring call sealed with one state of the weights. Each block's digest
-// covers the digest before it, so nothing can be changed or taken out afterwards without a trace. docs/formats/ledger.md has
-// the bytes. A Ledger belongs to one thread.
+// covers the digest before it, and the file ends with a block that says so: nothing can be changed, taken out or cut off
+// afterwards without a trace. docs/formats/ledger.md has the bytes. A Ledger belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -35,23 +35,28 @@ class Ledger {
   static Result<std::unique_ptr<Ledger>> create(const std::filesystem::path& path, const std::string& subject);
   ~Ledger();
 
-  // Appends a block; afterwards its scores cannot change. Nothing is on disk before close() for certain.
+  // Appends a block; afterwards its scores cannot change. Nothing is on disk before close() for certain. An error once
+  // the ledger is closed.
   Result<void> seal(const Block& block);
-  // Ends the file, syncs it, puts it in place.
+  // Ends the chain; syncs the file and puts it in place.
   Result<void> close();
+  // Of everything so far; after close() that of the whole ledger.
   [[nodiscard]] std::string digest() const { return to_hex(digest_); }
 
  private:
   Ledger() = default;
   struct File;
+  void append(const Block& block);
+
   std::unique_ptr<File> file_;
   Sha256Digest digest_{};
+  bool closed_ = false;
 };
 
 struct LedgerContent {
   std::string subject;
   std::vector<Block> blocks;
-  std::string digest;  // the last block's
+  std::string digest;  // of the whole
 };
 
 // Reads and checks the whole chain. Any bytes: the first thing wrong is named with its offset.

@@ -24,13 +24,18 @@ bool Vault::are_sealed(std::int64_t first_target, std::int64_t count) const {
 }
 
 Result<std::vector<std::int32_t>> Vault::read(std::int64_t first_token, std::int64_t count) const {
+  const bool inside = first_token >= 0 && count >= 0 && first_token <= targets_ + 1 && count <= targets_ + 1 - first_token;
+  if (!inside) {
+    return Error{Code::argument, "validation", fmt::format("{} tokens from token {} were asked for, there are {}", count,
+                                                           first_token, targets_ + 1)};
+  }
   // Token 0 is free; token i is target i-1.
   const std::int64_t first_target = std::max<std::int64_t>(first_token - 1, 0);
-  const std::int64_t last_target = first_token + count - 2;
-  if (first_token < 0 || count < 0 || last_target >= targets_ ||
-      (last_target >= first_target && !are_sealed(first_target, last_target - first_target + 1))) {
+  const std::int64_t end_target = std::max(first_token + count - 1, first_target);
+  if (!are_sealed(first_target, end_target - first_target)) {
     return Error{Code::state, "validation",
-                 fmt::format("tokens {} to {} were asked for before all of them were scored", first_token, first_token + count - 1)};
+                 fmt::format("tokens {} to {} were asked for before all of them were scored", first_token,
+                             first_token + count - 1)};
   }
   const auto tokens = stream_->copy(first_token, count);
   if (!tokens) return tokens.error();

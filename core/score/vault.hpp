@@ -19,6 +19,7 @@ class Vault {
   static Result<Vault> make(const data::TokenStream& stream, std::int64_t targets);
 
   [[nodiscard]] std::int64_t targets() const { return targets_; }
+  // `target` in [0, targets).
   [[nodiscard]] bool is_sealed(std::int64_t target) const { return sealed_[static_cast<std::size_t>(target)]; }
   [[nodiscard]] bool are_sealed(std::int64_t first_target, std::int64_t count) const;
   [[nodiscard]] std::int64_t sealed_count() const { return sealed_count_; }
@@ -31,7 +32,7 @@ class Vault {
   Vault(const data::TokenStream& stream, std::int64_t targets);
   // For the network: inputs and targets of a window.
   Result<void> window(std::int64_t first, std::span<std::int32_t> tokens, std::span<std::int32_t> targets) const;
-  // Marks a target as sealed; sealing twice is an error.
+  // Marks a target in [0, targets) as sealed; sealing twice is an error.
   Result<void> seal(std::int64_t target);
 
   const data::TokenStream* stream_;

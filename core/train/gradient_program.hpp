@@ -45,6 +45,8 @@ class GradientProgram {
   // Waits for the last run.
   Result<LossReport> report() const;
 
+  // Owned parameters whose gradients a run leaves in their banks.
+  [[nodiscard]] const std::vector<std::string>& with_gradient() const { return with_gradient_; }
   [[nodiscard]] const std::vector<std::string>& without_gradient() const { return without_gradient_; }
   [[nodiscard]] const plugins::BuildResult& build() const { return build_; }
   [[nodiscard]] graph::Program& program() { return *program_; }

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "core/base/text.hpp"
-#include "core/graph/emitter.hpp"
 #include "core/graph/gradient.hpp"
+#include "core/graph/vjp.hpp"
 
 namespace caddie::train {
 
@@ -39,20 +40,42 @@ bool plans_something(const BuildResult& build, const std::string& block) {
   return std::ranges::find(build.planners, block) != build.planners.end();
 }
 
-// What the block added to the loss, or to the loss through the weights, has a gradient for some parameter.
-bool loss_feels(const BuildResult& build, const HookCall& call) {
+// A gradient flows from `value` back to some parameter without passing `barrier`.
+bool reaches_parameter(const graph::Graph& graph, Value value, Value barrier) {
+  std::vector<bool> seen(graph.value_count(), false);
+  std::vector<Value> open = {value};
+  while (!open.empty()) {
+    const Value here = open.back();
+    open.pop_back();
+    if (here == barrier || seen[here] || graph.dtype(here) != graph::DType::f32) continue;
+    seen[here] = true;
+    if (const graph::Leaf* leaf = graph.leaf_of(here)) {
+      if (leaf->kind == graph::LeafKind::parameter) return true;
+      continue;
+    }
+    const graph::Node& node = graph.nodes()[graph.info(here).node];
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (graph::gradient_flows(node.op, i, here - node.first_output)) open.push_back(node.inputs[i]);
+    }
+  }
+  return false;
+}
+
+// The gradient of the loss after the call by the loss before it is the constant 1: nothing but a sum was made of it.
+bool only_adds(const BuildResult& build, const HookCall& call) {
   graph::Graph copy = build.graph;
-  const graph::Emitter emit{copy};
-  Value change = emit.sub(call.outputs[0], call.inputs[0]);
+  const std::vector<Value> before = {call.inputs[0]};
+  const auto gradients = graph::gradients(copy, call.outputs[0], before);
+  if (!gradients || gradients->front() == 0) return false;
+  const graph::Node& node = copy.nodes()[copy.info(gradients->front()).node];
+  return node.op == graph::Op::constant && std::ranges::equal(node.attributes.reals("values"), std::vector<double>{1.0});
+}
+
+// What the block made of the loss has another gradient for some parameter than the loss it was given.
+bool loss_feels(const BuildResult& build, const HookCall& call) {
   // A weight carries no gradient itself; it matters when it differs from what it was given.
   if (call.hook == "loss.weight") return changes_something(call);
-  change = emit.reduce(graph::Op::reduce_sum, change, {}, false);
-  std::vector<Value> wanted;
-  for (const graph::Leaf& leaf : copy.leaves()) {
-    if (leaf.kind == graph::LeafKind::parameter) wanted.push_back(leaf.value);
-  }
-  const auto gradients = graph::gradients(copy, change, wanted);
-  return gradients && std::ranges::any_of(*gradients, [](Value gradient) { return gradient != 0; });
+  return !only_adds(build, call) || reaches_parameter(build.graph, call.outputs[0], call.inputs[0]);
 }
 
 std::string names_and_advice(const std::vector<std::string>& names) {
@@ -105,27 +128,30 @@ Result<void> check_gradient_paths(const std::vector<std::string>& without_gradie
   return Error{Code::state, "inert", "parameters that the loss does not depend on: " + names_and_advice(inert)};
 }
 
-Result<void> GradientWatch::observe() {
-  if (finished()) return {};
-  ++steps_;
-  for (const plugins::TensorDeclaration& tensor : store_->parameters()) {
-    if (!store_->is_owned(tensor.path)) continue;
-    const auto gradient = store_->download_gradient(tensor.path);
+Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    Seen& seen = seen_[path];
+    if (seen.steps >= kSteps) continue;
+    const auto gradient = store_->download_gradient(path);
     if (!gradient) return gradient.error();
-    double& largest = largest_[tensor.path];
-    for (const float value : *gradient) largest = std::max(largest, std::fabs(static_cast<double>(value)));
+    ++seen.steps;
+    for (const float value : *gradient) seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
   }
   return {};
 }
 
+void GradientWatch::trust(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) seen_[path] = {kSteps, std::numeric_limits<double>::infinity()};
+}
+
 Result<void> GradientWatch::check(const InertAllowance& allowance) const {
   std::vector<std::string> inert;
-  for (const auto& [path, largest] : largest_) {
-    if (largest == 0 && !allowance.allows(path)) inert.push_back(path);
+  for (const auto& [path, seen] : seen_) {
+    if (seen.steps >= kSteps && seen.largest == 0 && !allowance.allows(path)) inert.push_back(path);
   }
   if (inert.empty()) return {};
   return Error{Code::state, "inert",
-               fmt::format("parameters whose gradient was exactly zero over the first {} steps: {}", steps_, names_and_advice(inert))};
+               fmt::format("parameters whose gradient was exactly zero over their first {} steps: {}", kSteps, names_and_advice(inert))};
 }
 
 }  // namespace caddie::train

@@ -1,9 +1,11 @@
 // Nothing is inert: what has no effect is an error with a name, unless the manifest allows it.
 //
-// Before training, from the graph alone: blocks that change nothing, loss terms that no parameter feels, parameters without a
-// gradient path. Over the first steps, from the numbers: parameters whose gradient stays exactly zero. Plain values; one thread.
+// Before training, from the graph alone: blocks that change nothing, loss terms that no parameter feels, parameters
+// without a gradient path. Over the first steps in which a parameter takes part, from the numbers: gradients that stay
+// exactly zero. Plain values; one thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,18 +41,20 @@ class GradientWatch {
   static constexpr int kSteps = 4;
 
   explicit GradientWatch(const ParameterStore& store) : store_(&store) {}
-  // After the gradients of a step are there. Does nothing once kSteps steps were seen.
-  Result<void> observe();
-  [[nodiscard]] bool finished() const { return steps_ >= kSteps; }
-  // Largest |gradient| over the steps seen, by parameter path.
-  [[nodiscard]] const std::map<std::string, double>& largest() const { return largest_; }
-  // Owned parameters that never had a gradient; one error for all.
+  // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named for.
+  Result<void> observe(const std::vector<std::string>& paths);
+  // These were watched before (by the run that a checkpoint is of).
+  void trust(const std::vector<std::string>& paths);
+  // Parameters that had no gradient in kSteps steps; one error for all.
   Result<void> check(const InertAllowance& allowance) const;
 
  private:
+  struct Seen {
+    int steps = 0;
+    double largest = 0;  // |gradient|
+  };
   const ParameterStore* store_;
-  std::map<std::string, double> largest_;
-  int steps_ = 0;
+  std::map<std::string, Seen> seen_;
 };
 
 }  // namespace caddie::train

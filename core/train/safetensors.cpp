@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -14,9 +15,15 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeader = 64u << 20;
 constexpr std::size_t kLengthBytes = 8;
 
+// A tensor and where its bytes begin.
+struct Placed {
+  std::uint64_t begin = 0;
+  HostTensor tensor;
+};
+
 // The tensor that one header entry describes, or an error that names it.
-Result<HostTensor> read_tensor(const std::string& path, const Json& entry, const Json& metadata, std::span<const std::uint8_t> data,
-                               const std::string& where) {
+Result<Placed> read_tensor(const std::string& path, const Json& entry, const Json& metadata, std::span<const std::uint8_t> data,
+                           const std::string& where) {
   const auto bad = [&](const char* text) { return Error{Code::format, where, fmt::format("tensor \"{}\" {}", path, text)}; };
   if (!entry.is_object() || entry.value("dtype", Json()) != "F32") return bad("is not of type F32");
   const Json shape = entry.value("shape", Json());
@@ -46,7 +53,22 @@ Result<HostTensor> read_tensor(const std::string& path, const Json& entry, const
     if (role.is_string()) tensor.role = role.get<std::string>();
     if (layer.is_string()) tensor.layer = static_cast<int>(std::strtol(layer.get<std::string>().c_str(), nullptr, 10));
   }
-  return tensor;
+  return Placed{begin, std::move(tensor)};
+}
+
+// Tensors lie one after another, without a gap, an overlap, or bytes that belong to none.
+Result<void> check_layout(const std::vector<Placed>& placed, std::uint64_t data_bytes, const std::string& where) {
+  std::uint64_t end = 0;
+  for (const Placed& next : placed) {
+    if (next.begin != end) {
+      return Error{Code::format, where,
+                   fmt::format("tensor \"{}\" begins at byte {} of the data, the one before it ends at {}", next.tensor.path,
+                               next.begin, end)};
+    }
+    end += next.tensor.values.size() * sizeof(float);
+  }
+  if (end != data_bytes) return Error{Code::format, where, fmt::format("has {} bytes of data for {} bytes of tensors", data_bytes, end)};
+  return {};
 }
 
 }  // namespace
@@ -65,7 +87,7 @@ std::vector<std::uint8_t> encode_safetensors(const std::vector<HostTensor>& tens
     offset = end;
   }
   header["__metadata__"] = std::move(metadata);
-  std::string text = header.dump();
+  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);  // never throws, whatever a path holds
   text.resize((text.size() + 7) / 8 * 8, ' ');  // tensors begin at a multiple of eight
 
   std::vector<std::uint8_t> bytes(kLengthBytes + text.size() + offset);
@@ -93,13 +115,17 @@ Result<std::vector<HostTensor>> decode_safetensors(std::span<const std::uint8_t>
   if (!header.is_object()) return Error{Code::format, where, "has a header that is no JSON object"};
   const auto data = bytes.subspan(kLengthBytes + static_cast<std::size_t>(length));
   const Json metadata = header.value("__metadata__", Json::object());
-  std::vector<HostTensor> tensors;
+  std::vector<Placed> placed;
   for (const auto& [path, entry] : header.items()) {
     if (path == "__metadata__") continue;
     auto tensor = read_tensor(path, entry, metadata, data, where);
     if (!tensor) return tensor.error();
-    tensors.push_back(std::move(*tensor));
+    placed.push_back(std::move(*tensor));
   }
+  std::ranges::sort(placed, {}, &Placed::begin);
+  if (auto done = check_layout(placed, data.size(), where); !done) return done.error();
+  std::vector<HostTensor> tensors;
+  for (Placed& next : placed) tensors.push_back(std::move(next.tensor));
   return tensors;
 }
 

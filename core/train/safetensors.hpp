@@ -14,7 +14,7 @@
 namespace caddie::train {
 
 std::vector<std::uint8_t> encode_safetensors(const std::vector<HostTensor>& tensors);
-// Any bytes; only type F32. Checks lengths, overlaps and shapes.
+// Any bytes; only type F32. Checks lengths, overlaps and shapes. In the order of their bytes.
 Result<std::vector<HostTensor>> decode_safetensors(std::span<const std::uint8_t> bytes, const std::string& where);
 
 Result<void> write_safetensors(const std::filesystem::path& path, const std::vector<HostTensor>& tensors);

@@ -224,12 +224,8 @@ Result<StepReport> Trainer::step() {
                  fmt::format("the loss is {}: the run diverged (learning-rate scale {:.4g}); lower the learning rates or clip gradients",
                              loss->loss, position.scale)};
   }
-  if (!watch_.finished()) {
-    if (auto done = watch_.observe(); !done) return done.error();
-    if (watch_.finished()) {
-      if (auto done = watch_.check(options_.inert); !done) return done.error();
-    }
-  }
+  if (auto done = watch_.observe(gradients_->with_gradient()); !done) return done.error();
+  if (auto done = watch_.check(options_.inert); !done) return done.error();
   const graph::RunKey key{options_.seed, 1, static_cast<std::uint64_t>(step_)};
   if (auto done = update_->run(position, key); !done) return done.error();
   const auto norm = update_->gradient_norm();
@@ -283,6 +279,7 @@ Result<void> Trainer::restore(const Checkpoint& checkpoint) {
     }
     return executor_->upload({buffer, 0}, std::as_bytes(std::span(section->second)));
   };
+  if (step_ >= GradientWatch::kSteps) watch_.trust(gradients_->with_gradient());
   for (const Bank& bank : store_.banks()) {
     if (auto done = put("bank/" + bank.name, bank.values); !done) return done;
   }

@@ -117,6 +117,7 @@ Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& exec
     const auto fresh = build_update(build, owners[static_cast<std::size_t>(bank.bank->owner)], bank, gradient, scale);
     if (!fresh) return fresh.error();
     graph.update(bank.parameter, *fresh);
+    build.continue_bank(bank.bank->name, *fresh);
     if (auto done = build_averagers(build, averagers, *bank.bank, *fresh); !done) return done.error();
   }
   if (auto status = build.status(); !status) return status.error();

@@ -9,7 +9,7 @@ DataSettings read_data(const Json& json) {
   const Json& validation = json.at("validation");
   const Json& tokenizer = json.at("tokenizer");
   return {json.value("text", ""),
-          json.at("folder"),
+          json.value("folder", ""),
           string_list(json, "train"),
           string_list(validation, "files"),
           validation.at("fraction"),

@@ -38,7 +38,7 @@ Result<score::EvaluationReport> run_evaluation(const EvaluateStage& stage, const
 Result<score::EvaluationReport> read_evaluation_report(const std::filesystem::path& folder);
 
 // Windows of this many targets at most are enough for a look between stages.
-inline constexpr std::int64_t kQuickTargets = 131072;
+inline constexpr std::int64_t kQuickTargets = 32768;
 
 struct QuickLook {
   double bits_per_byte = 0;

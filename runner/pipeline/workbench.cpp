@@ -9,7 +9,7 @@
 
 namespace caddie::pipeline {
 
-RegistryCatalogue::RegistryCatalogue(const plugins::Registry& registry) {
+RegistryCatalogue::RegistryCatalogue(const plugins::Registry& registry) : registry_(&registry) {
   for (const plugins::Description* plugin : registry.all()) {
     const std::string interface = plugins::short_interface(plugin->interface_id);
     schemas_[{interface, plugin->id}] = {plugin->id, interface, plugin->version, plugin->schema};
@@ -17,7 +17,9 @@ RegistryCatalogue::RegistryCatalogue(const plugins::Registry& registry) {
 }
 
 const manifest::PluginSchema* RegistryCatalogue::find(std::string_view interface, std::string_view id) const {
-  const auto found = schemas_.find(std::pair(std::string(interface), std::string(id)));
+  const plugins::Description* plugin = registry_->find(interface, id);
+  if (plugin == nullptr) return nullptr;
+  const auto found = schemas_.find(std::pair(std::string(interface), plugin->id));
   return found == schemas_.end() ? nullptr : &found->second;
 }
 

@@ -17,7 +17,7 @@
 
 namespace caddie::pipeline {
 
-// The catalogue of a registry's plugins.
+// The catalogue of a registry's plugins; the registry outlives it.
 class RegistryCatalogue final : public manifest::Catalogue {
  public:
   explicit RegistryCatalogue(const plugins::Registry& registry);
@@ -25,6 +25,7 @@ class RegistryCatalogue final : public manifest::Catalogue {
   [[nodiscard]] std::vector<std::string> ids(std::string_view interface) const override;
 
  private:
+  const plugins::Registry* registry_;
   std::map<std::pair<std::string, std::string>, manifest::PluginSchema, std::less<>> schemas_;
 };
 
