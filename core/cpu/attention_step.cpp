@@ -1,4 +1,5 @@
-// attention and attention_backward by the tiled kernels. Heads are read where they stand, slices of wider rows included.
+// attention and attention_backward by the tiled kernels. Heads are read where they stand, slices of wider rows
+// included.
 #include "core/cpu/kernels/attention.hpp"
 #include "core/cpu/node_kernels.hpp"
 
@@ -61,7 +62,8 @@ class AttentionSteps : public CpuStep {
     const View& view = inputs_[input];
     return {context.read(view), view.strides[0], view.strides[1], view.strides[2]};
   }
-  [[nodiscard]] HeadsOut result(const RunContext& context, std::uint32_t output, std::int64_t positions, std::int64_t count) const {
+  [[nodiscard]] HeadsOut result(const RunContext& context, std::uint32_t output, std::int64_t positions,
+                                std::int64_t count) const {
     const std::int64_t row = count * shape_.dim;
     return {context.write(first_output_ + output), positions * row, row, shape_.dim};
   }
@@ -117,10 +119,12 @@ class BackwardStep final : public AttentionSteps {
 }  // namespace
 
 const NodeKernel* attention_kernel(Op op) {
-  static const NodeKernel forward{fits, reads_view, -1, [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
+  static const NodeKernel forward{fits, reads_view, -1,
+                                  [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                     return std::make_unique<ForwardStep>(input, step);
                                   }};
-  static const NodeKernel backward{fits, reads_view, -1, [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
+  static const NodeKernel backward{fits, reads_view, -1,
+                                   [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                      return std::make_unique<BackwardStep>(input, step);
                                    }};
   if (op == Op::attention) return &forward;

@@ -11,7 +11,8 @@ namespace {
 class CpuExecutor final : public graph::Executor {
  public:
   explicit CpuExecutor(const graph::ExecutorOptions& options)
-      : options_(options), pool_(std::make_shared<ThreadPool>(options.threads >= 1 ? options.threads : ThreadPool::available_threads())) {}
+      : options_(options),
+        pool_(std::make_shared<ThreadPool>(options.threads >= 1 ? options.threads : ThreadPool::available_threads())) {}
 
   [[nodiscard]] std::string name() const override { return "cpu"; }
   [[nodiscard]] std::size_t element_bytes(graph::DType) const override { return sizeof(float); }
@@ -40,7 +41,8 @@ class CpuExecutor final : public graph::Executor {
 
   Result<std::unique_ptr<graph::Program>> compile(const graph::Graph& graph) override {
     if (options_.precision != graph::Precision::f32) {
-      return Error{Code::unsupported, "", "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
+      return Error{Code::unsupported, "",
+                   "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
     }
     auto program = CpuProgram::compile(graph, pool_, options_.profile);
     if (!program) return program.error();

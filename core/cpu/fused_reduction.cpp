@@ -162,7 +162,8 @@ void ReductionWalk::run_parts(const StripProgram& program, const RunContext& con
     const std::int64_t end = std::min(strips * (task + 1) / tasks_ * strip_, elements_);
     Totals totals{};
     for (std::size_t r = 0; r < results_.size(); ++r) {
-      auto* partial = reinterpret_cast<float*>(context.scratch) + (static_cast<std::int64_t>(r) * tasks_ + task) * kept_;
+      auto* partial =
+          reinterpret_cast<float*>(context.scratch) + (static_cast<std::int64_t>(r) * tasks_ + task) * kept_;
       totals[r] = tasks_ == 1 ? context.write(results_[r].value) : partial;
       fill_strip(totals[r], results_[r].function.identity, kept_);
     }
@@ -180,7 +181,8 @@ void ReductionWalk::add_parts(const RunContext& context) const {
       float* total = context.write(results_[r].value) + begin;
       fill_strip(total, results_[r].function.identity, count);
       for (std::int64_t part = 0; part < tasks_; ++part) {
-        const auto* partial = reinterpret_cast<const float*>(context.scratch) + (static_cast<std::int64_t>(r) * tasks_ + part) * kept_;
+        const auto* partial =
+            reinterpret_cast<const float*>(context.scratch) + (static_cast<std::int64_t>(r) * tasks_ + part) * kept_;
         results_[r].function.accumulate(total, partial + begin, count);
       }
     }

@@ -71,10 +71,14 @@ class FusedStep final : public CpuStep {
 class TransposeStep final : public CpuStep {
  public:
   TransposeStep(const CompileInput& input, const graph::FusedGroup& group, const StridedReader& reader)
-      : reader_(reader), value_(input.graph.nodes()[group.members[0].node].first_output), cost_(cost_of(input, group)) {}
+      : reader_(reader),
+        value_(input.graph.nodes()[group.members[0].node].first_output),
+        cost_(cost_of(input, group)) {}
 
   void run(const RunContext& context) const override {
-    context.pool.run(reader_.parts(), [&](std::int64_t part) { reader_.copy_part(context.read(reader_.base()), part, context.write(value_)); });
+    context.pool.run(reader_.parts(), [&](std::int64_t part) {
+      reader_.copy_part(context.read(reader_.base()), part, context.write(value_));
+    });
   }
   [[nodiscard]] StepCost cost() const override { return cost_; }
 

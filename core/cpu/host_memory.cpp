@@ -24,7 +24,8 @@ Result<HostMemory> HostMemory::allocate(std::size_t bytes, const char* what) {
   const std::size_t rounded = bytes > SIZE_MAX - alignment ? SIZE_MAX : (bytes + alignment - 1) / alignment * alignment;
   void* data = rounded == SIZE_MAX ? nullptr : std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment);
   if (data == nullptr) {
-    return Error{Code::memory, "", fmt::format("{} bytes for {} are not to be had; use a smaller batch or context", bytes, what)};
+    return Error{Code::memory, "",
+                 fmt::format("{} bytes for {} are not to be had; use a smaller batch or context", bytes, what)};
   }
 #if defined(__linux__)
   if (alignment == kLargePage) madvise(data, rounded, MADV_HUGEPAGE);
@@ -36,7 +37,8 @@ Result<HostMemory> HostMemory::allocate(std::size_t bytes, const char* what) {
   return memory;
 }
 
-Result<std::byte*> bytes_of_view(const graph::BufferView& view, std::size_t bytes, std::size_t alignment, std::string_view where) {
+Result<std::byte*> bytes_of_view(const graph::BufferView& view, std::size_t bytes, std::size_t alignment,
+                                 std::string_view where) {
   const auto refuse = [&](std::string text) { return Error{Code::argument, std::string(where), std::move(text)}; };
   if (view.buffer == nullptr) return refuse("no buffer is given; allocate one from this executor");
   auto* data = static_cast<std::byte*>(view.buffer->host_data());
@@ -45,7 +47,8 @@ Result<std::byte*> bytes_of_view(const graph::BufferView& view, std::size_t byte
   if (view.offset_bytes > size || bytes > size - view.offset_bytes) {
     return refuse(fmt::format("{} bytes from offset {} do not fit a buffer of {}", bytes, view.offset_bytes, size));
   }
-  if (view.offset_bytes % alignment != 0) return refuse(fmt::format("offset {} is no multiple of {} bytes", view.offset_bytes, alignment));
+  if (view.offset_bytes % alignment != 0)
+    return refuse(fmt::format("offset {} is no multiple of {} bytes", view.offset_bytes, alignment));
   return data + view.offset_bytes;
 }
 

@@ -38,6 +38,7 @@ class HostBuffer final : public graph::Buffer {
 };
 
 // The memory of a view, or why `bytes` from its offset on cannot be used; `where` names what it is for.
-Result<std::byte*> bytes_of_view(const graph::BufferView& view, std::size_t bytes, std::size_t alignment, std::string_view where);
+Result<std::byte*> bytes_of_view(const graph::BufferView& view, std::size_t bytes, std::size_t alignment,
+                                 std::string_view where);
 
 }  // namespace caddie::cpu

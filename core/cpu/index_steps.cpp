@@ -94,7 +94,8 @@ class ScatterAddStep final : public IndexStep {
   }
 
  private:
-  void add(const RunContext& context, std::int64_t row_begin, std::int64_t row_end, std::int64_t column, std::int64_t column_end) const {
+  void add(const RunContext& context, std::int64_t row_begin, std::int64_t row_end, std::int64_t column,
+           std::int64_t column_end) const {
     const float* base = context.read(inputs_[0]);
     const std::int32_t* index = context.read_i32(inputs_[1]);
     const float* update = context.read(inputs_[2]) + column;

@@ -20,7 +20,8 @@ namespace {
 
 class LossStep : public CpuStep {
  public:
-  LossStep(const CompileInput& input, const graph::Step& step, std::size_t targets) : inputs_(step.inputs), targets_(targets) {
+  LossStep(const CompileInput& input, const graph::Step& step, std::size_t targets)
+      : inputs_(step.inputs), targets_(targets) {
     const Node& node = input.graph.nodes()[step.node];
     result_ = node.first_output;
     rows_ = inputs_[targets].shape.elements();
@@ -80,7 +81,8 @@ class ForwardStep final : public LossStep {
 
   void run(const RunContext& context) const override {
     const std::int32_t* targets = kernel_targets(context, context.scratch);
-    TokenLosses losses{context.write(result_), context.write(result_ + 1), wants_entropy_ ? context.write(result_ + 2) : nullptr};
+    TokenLosses losses{context.write(result_), context.write(result_ + 1),
+                       wants_entropy_ ? context.write(result_ + 2) : nullptr};
     if (targets_ == 1) {
       cross_entropy_forward(context.read(inputs_[0]), vocab_, rows_, vocab_, targets, losses, context.pool);
     } else {
@@ -103,7 +105,8 @@ class ForwardStep final : public LossStep {
 
 class BackwardStep final : public LossStep {
  public:
-  BackwardStep(const CompileInput& input, const graph::Step& step, std::size_t targets) : LossStep(input, step, targets) {
+  BackwardStep(const CompileInput& input, const graph::Step& step, std::size_t targets)
+      : LossStep(input, step, targets) {
     if (targets_ == 2) workspace_ = head_backward_workspace_bytes(head_, input.threads);
     wants_dx_ = input.is_read(result_);
     wants_dw_ = targets_ == 2 && input.is_read(result_ + 1);
@@ -116,12 +119,14 @@ class BackwardStep final : public LossStep {
     slopes.lse = rows_of(context, 1, space + row_bytes());
     slopes.entropy = rows_of(context, 2, space + 2 * row_bytes());
     slopes.d_nll = rows_of(context, 3, space + 3 * row_bytes());
-    slopes.d_lse = with_untargeted(targets, slopes.d_nll, rows_of(context, 4, space + 4 * row_bytes()), space + 4 * row_bytes());
+    slopes.d_lse =
+        with_untargeted(targets, slopes.d_nll, rows_of(context, 4, space + 4 * row_bytes()), space + 4 * row_bytes());
     slopes.d_entropy = rows_of(context, 5, space + 5 * row_bytes());
     if (slopes.d_entropy != nullptr && slopes.entropy == nullptr) slopes.entropy = zeros(space + 2 * row_bytes());
     if (slopes.lse == nullptr) slopes.lse = zeros(space + row_bytes());
     if (targets_ == 1) {
-      cross_entropy_backward(context.read(inputs_[0]), vocab_, rows_, vocab_, targets, slopes, context.write(result_), vocab_, context.pool);
+      cross_entropy_backward(context.read(inputs_[0]), vocab_, rows_, vocab_, targets, slopes, context.write(result_),
+                             vocab_, context.pool);
     } else {
       HeadGradients out;
       if (wants_dx_) out.dx = context.write(result_);
@@ -155,7 +160,8 @@ class BackwardStep final : public LossStep {
   }
 
   // d_lse, and d_nll too where a row has no target.
-  const float* with_untargeted(const std::int32_t* targets, const float* d_nll, const float* d_lse, std::byte* space) const {
+  const float* with_untargeted(const std::int32_t* targets, const float* d_nll, const float* d_lse,
+                               std::byte* space) const {
     if (d_nll == nullptr || std::all_of(targets, targets + rows_, [](std::int32_t t) { return t >= 0; })) return d_lse;
     auto* out = reinterpret_cast<float*>(space);
     for (std::int64_t i = 0; i < rows_; ++i) {

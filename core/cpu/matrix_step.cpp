@@ -109,7 +109,8 @@ bool reads_view(const Graph& graph, const Node& node, std::size_t input, const V
 
 class MatrixStep final : public CpuStep {
  public:
-  MatrixStep(const CompileInput& input, const graph::Step& step) : a_(step.inputs[0]), b_(step.inputs[1]), threads_(input.threads) {
+  MatrixStep(const CompileInput& input, const graph::Step& step)
+      : a_(step.inputs[0]), b_(step.inputs[1]), threads_(input.threads) {
     const Node& node = input.graph.nodes()[step.node];
     value_ = node.first_output;
     const Contraction c = contraction_of(input.graph, node);
@@ -150,7 +151,9 @@ class MatrixStep final : public CpuStep {
   [[nodiscard]] std::size_t scratch_bytes() const override {
     return dealt_ ? workspace_ * static_cast<std::size_t>(threads_) : workspace_;
   }
-  [[nodiscard]] StepCost cost() const override { return {"gemm", flops_of_one() * static_cast<double>(starts_.size()), bytes_}; }
+  [[nodiscard]] StepCost cost() const override {
+    return {"gemm", flops_of_one() * static_cast<double>(starts_.size()), bytes_};
+  }
 
  private:
   struct Start {  // offsets of one call of the kernel
@@ -162,7 +165,8 @@ class MatrixStep final : public CpuStep {
            static_cast<double>(product_.batch);
   }
 
-  // As many of the last batch axes as continue each other in both operands go to the kernel, the others are walked here.
+  // As many of the last batch axes as continue each other in both operands go to the kernel, the others are walked
+  // here.
   void set_batches(const Contraction& c) {
     std::size_t walked = c.batch[0].size();
     AxisList inner_a, inner_b;
@@ -193,7 +197,8 @@ class MatrixStep final : public CpuStep {
       }
       starts_ = std::move(more);
     }
-    for (std::size_t i = 0; i < starts_.size(); ++i) starts_[i].c = static_cast<std::int64_t>(i) * batch * product_.c_batch_stride;
+    for (std::size_t i = 0; i < starts_.size(); ++i)
+      starts_[i].c = static_cast<std::int64_t>(i) * batch * product_.c_batch_stride;
   }
 
   View a_, b_;
@@ -209,7 +214,8 @@ class MatrixStep final : public CpuStep {
 }  // namespace
 
 const NodeKernel* matrix_kernel(Op op) {
-  static const NodeKernel kernel{nullptr, reads_view, -1, [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
+  static const NodeKernel kernel{nullptr, reads_view, -1,
+                                 [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                    return std::make_unique<MatrixStep>(input, step);
                                  }};
   return op == Op::dot || op == Op::linear ? &kernel : nullptr;

@@ -9,7 +9,9 @@ const NodeKernel* node_kernel(graph::Op op) {
   return nullptr;
 }
 
-double bytes_of(const graph::Graph& graph, graph::Value value) { return 4.0 * static_cast<double>(graph.shape(value).elements()); }
+double bytes_of(const graph::Graph& graph, graph::Value value) {
+  return 4.0 * static_cast<double>(graph.shape(value).elements());
+}
 
 double bytes_of_all(const graph::Graph& graph, const graph::Node& node) {
   double bytes = 0;

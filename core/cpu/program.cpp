@@ -63,14 +63,19 @@ bool CompileInput::share_memory(Value a, Value b) const {
 
 bool CompileInput::is_read(Value value) const {
   const auto reads = [&](const graph::View& view) { return view.base == value; };
-  return std::ranges::any_of(partition.steps, [&](const graph::Step& step) { return std::ranges::any_of(graph::views_read(step), reads); }) ||
-         std::ranges::any_of(graph.outputs(), [&](const graph::Output& output) { return reads(partition.views[output.value]); }) ||
-         std::ranges::any_of(graph.updates(), [&](const graph::Update& update) { return reads(partition.views[update.value]); });
+  return std::ranges::any_of(
+             partition.steps,
+             [&](const graph::Step& step) { return std::ranges::any_of(graph::views_read(step), reads); }) ||
+         std::ranges::any_of(graph.outputs(),
+                             [&](const graph::Output& output) { return reads(partition.views[output.value]); }) ||
+         std::ranges::any_of(graph.updates(),
+                             [&](const graph::Update& update) { return reads(partition.views[update.value]); });
 }
 
 // ---- compiling ------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<CpuProgram>> CpuProgram::compile(const Graph& graph, std::shared_ptr<ThreadPool> pool, bool profile) {
+Result<std::unique_ptr<CpuProgram>> CpuProgram::compile(const Graph& graph, std::shared_ptr<ThreadPool> pool,
+                                                        bool profile) {
   Result<Graph> lowered = graph::lower(graph, has_kernel);
   if (!lowered) return lowered.error();
   Result<Graph> simple = graph::simplify(*lowered);
@@ -105,7 +110,8 @@ Result<void> CpuProgram::make_steps(const CompileInput& input) {
     } else if (const NodeKernel* kernel = node_kernel(node.op)) {
       timed.step = kernel->make(input, step);
     } else {
-      return Error{Code::internal, timed.scope, fmt::format("{}: the processor's executor has no kernel for it", info(node.op).name)};
+      return Error{Code::internal, timed.scope,
+                   fmt::format("{}: the processor's executor has no kernel for it", info(node.op).name)};
     }
     timed.scratch = blocks_.size();
     blocks_.push_back({timed.step->scratch_bytes(), i, i});
@@ -131,7 +137,8 @@ Result<void> CpuProgram::allocate(const CompileInput& input) {
     thread_space_.push_back(thread_memory_.data() + space * static_cast<std::size_t>(thread));
   }
   for (const graph::LateUpdate& update : input.storage.late) {
-    late_.push_back({update.leaf, StridedReader(update.from, input.graph.dtype(update.leaf)), input.graph.shape(update.leaf).elements(),
+    late_.push_back({update.leaf, StridedReader(update.from, input.graph.dtype(update.leaf)),
+                     input.graph.shape(update.leaf).elements(),
                      update.staged ? static_cast<std::ptrdiff_t>(plan_.offsets[update.block]) : -1});
   }
   return {};
@@ -154,14 +161,16 @@ Result<void> CpuProgram::fill_constants(const CompileInput& input) {
   constants_ = std::move(*memory);
   for (const auto& [value, offset] : places) {
     const auto values = graph.node_of(value).attributes.reals("values");
-    const std::size_t count = input.partition.views[value].is_splat() ? 1 : static_cast<std::size_t>(graph.shape(value).elements());
+    const std::size_t count =
+        input.partition.views[value].is_splat() ? 1 : static_cast<std::size_t>(graph.shape(value).elements());
     std::byte* to = constants_.data() + offset;
     memory_[value] = to;
     for (std::size_t i = 0; i < count; ++i) {
       const double number = values[values.size() == 1 ? 0 : i];
       const auto real = static_cast<float>(number);
       const auto whole = graph.dtype(value) == graph::DType::i32 ? static_cast<std::int32_t>(number) : 0;
-      std::memcpy(to + i * sizeof(float), graph.dtype(value) == graph::DType::f32 ? static_cast<const void*>(&real) : &whole, sizeof(float));
+      std::memcpy(to + i * sizeof(float),
+                  graph.dtype(value) == graph::DType::f32 ? static_cast<const void*>(&real) : &whole, sizeof(float));
     }
   }
   return {};
@@ -172,7 +181,8 @@ void CpuProgram::make_bindings(const CompileInput& input) {
     bindings_.push_back({leaf.name, leaf.value, {}, input.graph.shape(leaf.value).elements(), nullptr, nullptr});
   }
   for (const graph::Output& output : input.graph.outputs()) {
-    bindings_.push_back({output.name, 0, StridedReader(input.partition.views[output.value], input.graph.dtype(output.value)),
+    bindings_.push_back({output.name, 0,
+                         StridedReader(input.partition.views[output.value], input.graph.dtype(output.value)),
                          input.graph.shape(output.value).elements(), nullptr, nullptr});
   }
 }
@@ -192,7 +202,8 @@ Result<void> CpuProgram::bind(std::string_view name, const graph::BufferView& vi
     return Error{Code::argument, std::string(name),
                  "the program has no leaf and no output of this name" + did_you_mean(name, known)};
   }
-  const auto memory = bytes_of_view(view, static_cast<std::size_t>(binding->elements) * sizeof(float), sizeof(float), name);
+  const auto memory =
+      bytes_of_view(view, static_cast<std::size_t>(binding->elements) * sizeof(float), sizeof(float), name);
   if (!memory) return memory.error();
   binding->buffer = view.buffer;
   binding->memory = *memory;

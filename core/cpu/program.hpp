@@ -14,7 +14,8 @@ namespace caddie::cpu {
 
 class CpuProgram final : public graph::Program {
  public:
-  static Result<std::unique_ptr<CpuProgram>> compile(const graph::Graph& graph, std::shared_ptr<ThreadPool> pool, bool profile);
+  static Result<std::unique_ptr<CpuProgram>> compile(const graph::Graph& graph, std::shared_ptr<ThreadPool> pool,
+                                                     bool profile);
 
   Result<void> bind(std::string_view name, const graph::BufferView& view) override;
   Result<void> run(const graph::RunKey& key) override;

@@ -13,7 +13,8 @@ void draw(const RandomField& field, std::int64_t first, std::int64_t n, float* o
   const std::int64_t end = first + n;
   for (std::int64_t e = first; e < end;) {
     const std::int64_t number = e / 4;
-    const auto unit = block(graph::philox(field.key.seed, field.key.stream, field.key.step, field.site, static_cast<std::uint64_t>(number)));
+    const auto unit = block(graph::philox(field.key.seed, field.key.stream, field.key.step, field.site,
+                                          static_cast<std::uint64_t>(number)));
     for (const std::int64_t stop = std::min(end, 4 * number + 4); e < stop; ++e) {
       *out++ = scale(unit[static_cast<std::size_t>(e - 4 * number)], field.first, field.second);
     }

@@ -93,8 +93,8 @@ class RmsNormBackwardStep final : public RowStep {
         rstd[i] = 1.0F / std::sqrt(sum_.reduce(squares, columns_) / static_cast<float>(columns_) + epsilon_);
       }
       const RowsOut dx{context.write(result_) + first * columns_, columns_};
-      rms_norm_backward(count, columns_, {x.data + first * x.ld, x.ld}, nullptr, rstd, {dy.data + first * dy.ld, dy.ld}, dx,
-                        nullptr, context.pool, nullptr);
+      rms_norm_backward(count, columns_, {x.data + first * x.ld, x.ld}, nullptr, rstd, {dy.data + first * dy.ld, dy.ld},
+                        dx, nullptr, context.pool, nullptr);
     });
   }
   [[nodiscard]] std::size_t thread_bytes() const override {

@@ -93,8 +93,9 @@ class CumsumStep final : public CpuStep {
           sum_line<double>(context.read(input_) + start, context.write(result_) + start,
                            [](double sum, float x) { return sum + static_cast<double>(x); });
         } else {
-          sum_line<std::uint32_t>(context.read_i32(input_) + start, static_cast<std::int32_t*>(context.memory[result_]) + start,
-                                  [](std::uint32_t sum, std::int32_t x) { return sum + static_cast<std::uint32_t>(x); });
+          sum_line<std::uint32_t>(
+              context.read_i32(input_) + start, static_cast<std::int32_t*>(context.memory[result_]) + start,
+              [](std::uint32_t sum, std::int32_t x) { return sum + static_cast<std::uint32_t>(x); });
         }
       }
     });
@@ -123,7 +124,8 @@ class CumsumStep final : public CpuStep {
 // x [B,T,H,D], cos and sin [T,P]: (a, b) -> (a cos + b sin, b cos - a sin) for channels j and j + P.
 class RopeStep final : public CpuStep {
  public:
-  RopeStep(const CompileInput& input, const graph::Step& step) : x_(step.inputs[0]), cos_(step.inputs[1]), sin_(step.inputs[2]) {
+  RopeStep(const CompileInput& input, const graph::Step& step)
+      : x_(step.inputs[0]), cos_(step.inputs[1]), sin_(step.inputs[2]) {
     const Node& node = input.graph.nodes()[step.node];
     result_ = node.first_output;
     mul_ = strip_function(StripOp::mul);
@@ -137,11 +139,14 @@ class RopeStep final : public CpuStep {
     const std::int64_t tasks = tasks_for(positions, x_.shape.elements());
     context.pool.run(tasks, [&](std::int64_t task, int thread) {
       auto* space = reinterpret_cast<float*>(context.thread_space[thread]);
-      for (std::int64_t i = positions * task / tasks; i < positions * (task + 1) / tasks; ++i) turn_heads(context, i, space);
+      for (std::int64_t i = positions * task / tasks; i < positions * (task + 1) / tasks; ++i)
+        turn_heads(context, i, space);
     });
   }
   [[nodiscard]] StepCost cost() const override { return {"elementwise", bytes_ / 8 * 3, bytes_}; }
-  [[nodiscard]] std::size_t thread_bytes() const override { return round_to_line(static_cast<std::size_t>(2 * cos_.shape[1]) * sizeof(float)); }
+  [[nodiscard]] std::size_t thread_bytes() const override {
+    return round_to_line(static_cast<std::size_t>(2 * cos_.shape[1]) * sizeof(float));
+  }
 
  private:
   void turn_heads(const RunContext& context, std::int64_t position, float* space) const {

@@ -24,11 +24,15 @@ struct RunContext {
   graph::RunKey key;
 
   [[nodiscard]] const float* read(graph::Value value) const { return static_cast<const float*>(memory[value]); }
-  [[nodiscard]] const std::int32_t* read_i32(graph::Value value) const { return static_cast<const std::int32_t*>(memory[value]); }
+  [[nodiscard]] const std::int32_t* read_i32(graph::Value value) const {
+    return static_cast<const std::int32_t*>(memory[value]);
+  }
   [[nodiscard]] float* write(graph::Value value) const { return static_cast<float*>(memory[value]); }
   // A dense view.
   [[nodiscard]] const float* read(const graph::View& view) const { return read(view.base) + view.offset; }
-  [[nodiscard]] const std::int32_t* read_i32(const graph::View& view) const { return read_i32(view.base) + view.offset; }
+  [[nodiscard]] const std::int32_t* read_i32(const graph::View& view) const {
+    return read_i32(view.base) + view.offset;
+  }
 };
 
 // What a step costs, for profiles.

@@ -15,7 +15,8 @@ constexpr std::int64_t kTile = 32;
 
 StridedReader::StridedReader(const graph::View& view, graph::DType type)
     : base_(view.base), offset_(view.offset), dense_(view.is_dense()), splat_(view.is_splat()), bounded_(view.bounded) {
-  fill_ = type == graph::DType::f32 ? static_cast<float>(view.fill) : std::bit_cast<float>(static_cast<std::int32_t>(view.fill));
+  fill_ = type == graph::DType::f32 ? static_cast<float>(view.fill)
+                                    : std::bit_cast<float>(static_cast<std::int32_t>(view.fill));
   for (const graph::ViewAxis& axis : joined_axes(view)) axes_[axis_count_++] = axis;
 }
 
@@ -44,7 +45,8 @@ void StridedReader::advance(Position& at) const {
   }
 }
 
-void StridedReader::copy_run(const float* base, const Position& at, std::int64_t from, std::int64_t n, float* out) const {
+void StridedReader::copy_run(const float* base, const Position& at, std::int64_t from, std::int64_t n,
+                             float* out) const {
   if (at.outside > 0) return fill_strip(out, fill_, n);
   const graph::ViewAxis& inner = axes_[axis_count_ - 1];
   const std::int64_t begin = std::clamp(inner.begin, from, from + n);

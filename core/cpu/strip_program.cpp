@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::int64_t kLongestStrip = 2048;
 constexpr std::int64_t kShortestStrip = 128;
-constexpr std::int64_t kRegisterFloats = 8192;  // all registers of a strip program together: most of the first-level cache
+constexpr std::int64_t kRegisterFloats =
+    8192;  // all registers of a strip program together: most of the first-level cache
 
 bool is_source(Op op) { return op == Op::iota || op == Op::random_uniform || op == Op::random_normal; }
 
@@ -135,7 +136,8 @@ void StripProgram::add_source(const graph::Graph& graph, const Node& node, Instr
   const bool uniform = node.op == Op::random_uniform;
   made.kind = uniform ? Kind::uniform : Kind::normal;
   made.detail = static_cast<std::uint32_t>(drawings_.size());
-  drawings_.push_back({node.site, node.attributes.real(uniform ? "low" : "mean"), node.attributes.real(uniform ? "high" : "std")});
+  drawings_.push_back(
+      {node.site, node.attributes.real(uniform ? "low" : "mean"), node.attributes.real(uniform ? "high" : "std")});
 }
 
 // Every input is read just before its first use.
@@ -209,7 +211,9 @@ std::size_t StripProgram::space_bytes() const {
 
 namespace {
 
-std::size_t strip_floats(std::int64_t length) { return round_to_line(static_cast<std::size_t>(length) * sizeof(float)) / sizeof(float); }
+std::size_t strip_floats(std::int64_t length) {
+  return round_to_line(static_cast<std::size_t>(length) * sizeof(float)) / sizeof(float);
+}
 
 }  // namespace
 
@@ -218,7 +222,8 @@ float* StripProgram::spare(std::byte* space) const {
 }
 
 Strip StripProgram::result(const std::byte* space, const GroupOperand& operand) const {
-  const auto* strips = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) * sizeof(float));
+  const auto* strips =
+      reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) * sizeof(float));
   return strips[number(operand)];
 }
 
@@ -272,7 +277,9 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
 
 void StripProgram::store(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
   for (const Store& store : stores_) {
-    const float* strip = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) * sizeof(float))[store.operand].data;
+    const float* strip = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) *
+                                                                    sizeof(float))[store.operand]
+                             .data;
     std::memcpy(context.write(store.memory) + first, strip, static_cast<std::size_t>(n) * sizeof(float));
   }
 }

@@ -121,7 +121,9 @@ bool is_elementwise(Op op) {
 
 bool is_reduction(Op op) { return op == Op::reduce_sum || op == Op::reduce_max || op == Op::reduce_min; }
 
-std::span<const View> views_read(const Step& step) { return step.fused ? std::span(step.group.inputs) : std::span(step.inputs); }
+std::span<const View> views_read(const Step& step) {
+  return step.fused ? std::span(step.group.inputs) : std::span(step.inputs);
+}
 
 bool reads_in_order(const Graph& graph, const Step& step, Value base) {
   if (!step.fused) return false;

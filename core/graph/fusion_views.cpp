@@ -6,7 +6,8 @@ ValueViews::ValueViews(const Graph& graph, const FusionRules& rules, const std::
     : graph_(graph), views_(graph.value_count()), copied_(graph.nodes().size()), is_view_(graph.nodes().size(), false) {
   for (std::uint32_t number = 0; number < graph.nodes().size(); ++number) {
     const Node& node = graph.nodes()[number];
-    for (std::uint32_t i = 0; i < node.output_count; ++i) views_[node.first_output + i] = whole(graph, node.first_output + i);
+    for (std::uint32_t i = 0; i < node.output_count; ++i)
+      views_[node.first_output + i] = whole(graph, node.first_output + i);
     if (!live[number]) continue;
     if (moves_only(graph, node)) {
       place(node, number);

@@ -56,7 +56,8 @@ DotSide plain_side(const Emitter& e, Value value, AxisSpan batch, AxisSpan contr
   order.insert(order.end(), contract.begin(), contract.end());
   side.value = e.transpose(value, order);
   for (std::size_t i = 0; i < batch.size(); ++i) side.batch[i] = static_cast<std::int64_t>(i);
-  for (std::size_t i = 0; i < contract.size(); ++i) side.contract[i] = static_cast<std::int64_t>(batch.size() + free.size() + i);
+  for (std::size_t i = 0; i < contract.size(); ++i)
+    side.contract[i] = static_cast<std::int64_t>(batch.size() + free.size() + i);
   return side;
 }
 
@@ -74,8 +75,10 @@ Result<Graph> plain_dots(const Graph& graph) {
     const Emitter e{rebuild.graph()};
     rebuild.graph().push_path(graph.scope_name(node.scope));
     const Attributes& given = node.attributes;
-    const DotSide a = plain_side(e, rebuild.mapped(node.inputs[0]), given.integers("batch_a"), given.integers("contract_a"));
-    const DotSide b = plain_side(e, rebuild.mapped(node.inputs[1]), given.integers("batch_b"), given.integers("contract_b"));
+    const DotSide a =
+        plain_side(e, rebuild.mapped(node.inputs[0]), given.integers("batch_a"), given.integers("contract_a"));
+    const DotSide b =
+        plain_side(e, rebuild.mapped(node.inputs[1]), given.integers("batch_b"), given.integers("contract_b"));
     rebuild.map(node.first_output, e.dot(a.value, b.value, a.batch, b.batch, a.contract, b.contract));
     rebuild.graph().pop_scope();
   }

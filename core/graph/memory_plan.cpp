@@ -34,7 +34,8 @@ std::size_t best_offset(const std::vector<Placed>& placed, std::size_t bytes, st
 }
 
 std::size_t most_alive(std::span<const MemoryBlock> blocks, std::size_t alignment) {
-  std::map<std::uint64_t, std::pair<std::size_t, std::size_t>> changes;  // step: bytes that begin, bytes that end before it
+  std::map<std::uint64_t, std::pair<std::size_t, std::size_t>>
+      changes;  // step: bytes that begin, bytes that end before it
   for (const MemoryBlock& block : blocks) {
     const std::size_t bytes = (block.bytes + alignment - 1) / alignment * alignment;
     changes[block.first].first += bytes;

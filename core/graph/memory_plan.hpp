@@ -19,7 +19,7 @@ struct MemoryBlock {
 struct MemoryPlan {
   std::vector<std::size_t> offsets;  // by block; multiples of the alignment
   std::size_t arena_bytes = 0;
-  std::size_t live_bytes = 0;        // the most that is alive at one step, rounded up to the alignment: no plan needs less
+  std::size_t live_bytes = 0;  // the most that is alive at one step, rounded up to the alignment: no plan needs less
 };
 
 // Large blocks first, each in the smallest gap that its contemporaries leave. alignment is a power of two.

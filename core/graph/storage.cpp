@@ -25,7 +25,9 @@ class Planner {
  private:
   [[nodiscard]] std::uint32_t end() const { return static_cast<std::uint32_t>(partition_.steps.size()); }
 
-  [[nodiscard]] std::size_t bytes(Value value) const { return static_cast<std::size_t>(graph_.shape(value).elements()) * 4; }
+  [[nodiscard]] std::size_t bytes(Value value) const {
+    return static_cast<std::size_t>(graph_.shape(value).elements()) * 4;
+  }
 
   void read(Value base, std::uint32_t step) {
     last_read_[base] = std::max(last_read_[base], step);
@@ -69,7 +71,8 @@ class Planner {
     }
   }
 
-  // Whether `value` can be written where `old` is: nobody reads `old` later, and its writer reads it in order or not at all.
+  // Whether `value` can be written where `old` is: nobody reads `old` later, and its writer reads it in order or not at
+  // all.
   [[nodiscard]] bool may_overwrite(Value old, Value value) const {
     const std::uint32_t step = written_[value];
     if (!is_read_[old] || last_read_[old] < step) return true;
@@ -78,12 +81,14 @@ class Planner {
 
   [[nodiscard]] bool writes_in_order(const Step& step, Value old, Value value) const {
     if (graph_.shape(old).elements() != graph_.shape(value).elements()) return false;
-    if (step.fused) return graph_.shape(value).elements() == step.group.elements && !is_reduction(graph_.node_of(value).op) &&
-                           reads_in_order(graph_, step, old);
+    if (step.fused)
+      return graph_.shape(value).elements() == step.group.elements && !is_reduction(graph_.node_of(value).op) &&
+             reads_in_order(graph_, step, old);
     const Node& node = graph_.nodes()[step.node];
     bool allowed = value == node.first_output;
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i].base == old) allowed = allowed && is_all_in_order(graph_, step.inputs[i]) && rules_.in_place(node, i);
+      if (step.inputs[i].base == old)
+        allowed = allowed && is_all_in_order(graph_, step.inputs[i]) && rules_.in_place(node, i);
     }
     return allowed && std::ranges::count(step.inputs, old, &View::base) == 1;
   }
@@ -127,7 +132,8 @@ class Planner {
     for (LateUpdate& update : plan_.late) {
       const Storage& from = plan_.of[update.from.base];
       if (from.home != Home::leaf) continue;
-      update.staged = std::ranges::any_of(plan_.late, [&](const LateUpdate& other) { return other.leaf == from.owner; });
+      update.staged =
+          std::ranges::any_of(plan_.late, [&](const LateUpdate& other) { return other.leaf == from.owner; });
       if (!update.staged) continue;
       update.block = static_cast<std::uint32_t>(plan_.blocks.size());
       plan_.blocks.push_back({bytes(update.leaf), end(), end()});

@@ -59,8 +59,10 @@ View reversed(const View& view, std::span<const std::int64_t> axes) {
   return out;
 }
 
-std::optional<View> padded(const View& view, std::span<const std::int64_t> low, std::span<const std::int64_t> high, double fill) {
-  if (view.bounded && std::bit_cast<std::uint64_t>(view.fill) != std::bit_cast<std::uint64_t>(fill)) return std::nullopt;
+std::optional<View> padded(const View& view, std::span<const std::int64_t> low, std::span<const std::int64_t> high,
+                           double fill) {
+  if (view.bounded && std::bit_cast<std::uint64_t>(view.fill) != std::bit_cast<std::uint64_t>(fill))
+    return std::nullopt;
   View out = view;
   out.fill = fill;
   for (std::size_t i = 0; i < low.size(); ++i) {
@@ -134,7 +136,8 @@ std::optional<View> viewed(const Graph& graph, const Node& node, const View& inp
     case Op::transpose: return transposed(input, attributes.integers("axes"));
     case Op::broadcast: return stretched(input, graph.shape(node.first_output));
     case Op::slice: return sliced(input, attributes.integers("starts"), attributes.integers("sizes"));
-    case Op::pad: return padded(input, attributes.integers("low"), attributes.integers("high"), attributes.real("value"));
+    case Op::pad:
+      return padded(input, attributes.integers("low"), attributes.integers("high"), attributes.real("value"));
     case Op::reverse: return reversed(input, attributes.integers("axes"));
     case Op::stop_gradient:
     case Op::cast:

@@ -49,7 +49,7 @@ class Registry {
   // Never fails as a whole: what cannot be used stands in skipped().
   static Registry scan(const ScanOptions& options);
 
-  // nullptr when there is none. "coprime" finds the loader "coprime-loader": an id may leave out its interface at the end.
+  // nullptr when there is none. "x" finds the loader "x-loader": an id may leave out its interface at the end.
   // `interface` is the short name, "block", "optimizer", ...
   [[nodiscard]] const Description* find(std::string_view interface, std::string_view id) const;
   [[nodiscard]] std::vector<const Description*> all() const;

@@ -18,7 +18,7 @@ namespace caddie::train {
 constexpr int kNoOwner = -1;  // frozen: no gradient, no update
 
 struct Bank {
-  std::string name;   // "muon.matrix.256x256"
+  std::string name;   // "matrices.matrix.256x256"
   int owner = kNoOwner;
   std::string role;
   graph::Shape member_shape;

@@ -43,7 +43,7 @@ std::vector<std::filesystem::path> plugin_path(const std::vector<std::string>& f
 void add_manifest_arguments(CLI::App* command, ManifestArguments* arguments) {
   using Kind = manifest::Override::Kind;
   command->add_option("manifest", arguments->files, "manifest files, merged left to right")->required();
-  add_override(command, arguments, "--set", Kind::set, "PATH=VALUE", "set a value, for example blocks.neftune.alpha=3");
+  add_override(command, arguments, "--set", Kind::set, "PATH=VALUE", "set a value, for example train.steps=500");
   add_override(command, arguments, "--unset", Kind::unset, "PATH", "remove a value");
   add_override(command, arguments, "--disable", Kind::disable, "NAME", "take an entry out: an instance or a plugin");
   add_override(command, arguments, "--enable", Kind::enable, "NAME", "bring an entry back that a file had taken out");

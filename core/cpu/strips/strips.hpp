@@ -22,7 +22,8 @@ enum class StripOp : std::uint8_t {
   count
 };
 
-using StripFunction = void (*)(float* out, const float* a, const float* b, const float* c, std::int64_t n, unsigned scalars);
+using StripFunction = void (*)(float* out, const float* a, const float* b, const float* c, std::int64_t n,
+                               unsigned scalars);
 
 // One reduction: a strip into one element, strip by strip into another, and what it starts from.
 struct StripReduction {

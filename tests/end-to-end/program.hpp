@@ -1,0 +1,40 @@
+// Runs the program `caddie` in a folder of its own.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace caddie::end_to_end {
+
+struct Outcome {
+  int exit_code = 0;  // 128 + signal when a signal ended it
+  std::string out;
+  std::string err;
+};
+
+// A temporary folder with a small corpus and a tiny manifest, tiny.json; removed at the end.
+class Workplace {
+ public:
+  Workplace();
+  ~Workplace();
+  Workplace(const Workplace&) = delete;
+  Workplace& operator=(const Workplace&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  void write(const std::string& name, const std::string& text) const;
+  [[nodiscard]] std::string read(const std::filesystem::path& path) const;
+
+  // Runs `caddie arguments...` here and waits.
+  [[nodiscard]] Outcome caddie(const std::vector<std::string>& arguments) const;
+  // The same, but the process gets SIGKILL after so many milliseconds.
+  [[nodiscard]] Outcome caddie_killed(const std::vector<std::string>& arguments, int milliseconds, int signal) const;
+  // `caddie run ... --json -q`, parsed; fails the test when the program fails.
+  [[nodiscard]] nlohmann::json run(const std::vector<std::string>& arguments) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace caddie::end_to_end
