@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "runner/cli/commands.hpp"
+#include "runner/manifest/host_schema.hpp"
 
 namespace caddie::cli {
 namespace {
@@ -66,7 +67,13 @@ void add_show_command(CLI::App& app, Context& context) {
 void add_schema_command(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("schema", "print the JSON Schema of manifests with all plugins, for editors");
   (void)context;
-  command->callback([] {
+  auto markdown = std::make_shared<bool>(false);
+  command->add_flag("--markdown", *markdown, "the keys of a manifest as a page instead (docs/manifest.md)");
+  command->callback([markdown] {
+    if (*markdown) {
+      fmt::print("{}", manifest::manifest_reference_markdown());
+      return;
+    }
     const plugins::Registry registry = pipeline::scan_plugins({}, pipeline::program_path());
     fmt::print("{}\n", manifest::manifest_schema(pipeline::RegistryCatalogue(registry)).dump(2));
   });
