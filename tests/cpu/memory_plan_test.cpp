@@ -21,7 +21,8 @@ void expect_no_overlap(const std::vector<MemoryBlock>& blocks, const MemoryPlan&
     EXPECT_LE(plan.offsets[a] + blocks[a].bytes, plan.arena_bytes);
     for (std::size_t b = 0; b < a; ++b) {
       const bool together = blocks[a].first <= blocks[b].last && blocks[b].first <= blocks[a].last;
-      const bool apart = plan.offsets[a] + blocks[a].bytes <= plan.offsets[b] || plan.offsets[b] + blocks[b].bytes <= plan.offsets[a];
+      const bool apart =
+          plan.offsets[a] + blocks[a].bytes <= plan.offsets[b] || plan.offsets[b] + blocks[b].bytes <= plan.offsets[a];
       EXPECT_TRUE(!together || apart || blocks[a].bytes == 0 || blocks[b].bytes == 0) << a << " and " << b;
     }
   }
@@ -59,11 +60,13 @@ void expect_values_survive(const Graph& graph) {
   graph::FusionRules rules;
   rules.reads_view = [](const graph::Node&, std::size_t, const graph::View& view) { return view.is_dense(); };
   const graph::Partition partition = graph::partition(graph, rules);
-  const graph::StoragePlan plan = graph::plan_storage(graph, partition, {[](const graph::Node&, std::size_t) { return false; }});
+  const graph::StoragePlan plan =
+      graph::plan_storage(graph, partition, {[](const graph::Node&, std::size_t) { return false; }});
   std::map<std::pair<int, std::uint64_t>, Value> holds;  // place: value
   const auto place = [&](Value value) {
     const graph::Storage& storage = plan.of[value];
-    return std::pair(static_cast<int>(storage.home), storage.home == Home::arena ? std::uint64_t{storage.block} : storage.owner);
+    return std::pair(static_cast<int>(storage.home),
+                     storage.home == Home::arena ? std::uint64_t{storage.block} : storage.owner);
   };
   for (const graph::Leaf& leaf : graph.leaves()) holds[place(leaf.value)] = leaf.value;
   const auto expect_held = [&](Value base, std::size_t step) {
@@ -91,7 +94,8 @@ void expect_values_survive(const Graph& graph) {
       holds[place(value)] = value;
     }
   }
-  for (const graph::Output& output : graph.outputs()) expect_held(partition.views[output.value].base, partition.steps.size());
+  for (const graph::Output& output : graph.outputs())
+    expect_held(partition.views[output.value].base, partition.steps.size());
   for (const graph::LateUpdate& update : plan.late) expect_held(update.from.base, partition.steps.size());
 }
 
@@ -114,8 +118,10 @@ TEST(Fusion, ChainsAreOneStep) {
   const Value x = graph.leaf(graph::LeafKind::input, "x", DType::f32, {8, 16});
   const Value scale = graph.leaf(graph::LeafKind::input, "scale", DType::f32, {16});
   const Value y = graph.emit(graph::Op::mul, {graph.emit(graph::Op::exp, {x}), scale});
-  const Value z = graph.emit(graph::Op::reshape, {y}, graph::Attributes().set("shape", std::vector<std::int64_t>{2, 4, 16}));
-  graph.output("sum", graph.emit(graph::Op::reduce_sum, {graph.emit(graph::Op::sin, {z})}, graph::Attributes().set("axes", std::vector<std::int64_t>{2})));
+  const Value z =
+      graph.emit(graph::Op::reshape, {y}, graph::Attributes().set("shape", std::vector<std::int64_t>{2, 4, 16}));
+  graph.output("sum", graph.emit(graph::Op::reduce_sum, {graph.emit(graph::Op::sin, {z})},
+                                 graph::Attributes().set("axes", std::vector<std::int64_t>{2})));
   graph::FusionRules rules;
   rules.reads_view = [](const graph::Node&, std::size_t, const graph::View&) { return true; };
   const graph::Partition partition = graph::partition(graph, rules);

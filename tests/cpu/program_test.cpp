@@ -30,21 +30,27 @@ Contents model_leaves(const Graph& graph, const ModelSizes& n) {
 }
 
 TEST(TrainingStep, AgreesWithTheReference) {
-  for (const ModelSizes& n : {ModelSizes{}, ModelSizes{.batch = 1, .context = 37, .dim = 24, .heads = 3, .kv_heads = 1, .vocab = 51, .layers = 3, .hidden = 2}}) {
+  for (const ModelSizes& n :
+       {ModelSizes{},
+        ModelSizes{
+            .batch = 1, .context = 37, .dim = 24, .heads = 3, .kv_heads = 1, .vocab = 51, .layers = 3, .hidden = 2}}) {
     auto graph = SmallModel(n).training_step();
     ASSERT_TRUE(graph) << graph.error().message();
     const Contents leaves = model_leaves(*graph, n);
-    expect_close(*graph, run_cpu(*graph, leaves, 2, {.runs = 3}), run_reference(*graph, leaves, {.runs = 3}), 2e-4, 2e-3);
+    expect_close(*graph, run_cpu(*graph, leaves, 2, {.runs = 3}), run_reference(*graph, leaves, {.runs = 3}), 2e-4,
+                 2e-3);
   }
 }
 
 TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBits) {
-  const ModelSizes n{.batch = 2, .context = 70, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};
+  const ModelSizes n{
+      .batch = 2, .context = 70, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};
   auto graph = SmallModel(n).training_step();
   ASSERT_TRUE(graph) << graph.error().message();
   const Contents leaves = model_leaves(*graph, n);
   const Contents one = run_cpu(*graph, leaves, 1, {.runs = 3});
-  for (const int threads : {2, 3, 4}) EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 3}), one) << threads << " threads";
+  for (const int threads : {2, 3, 4})
+    EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 3}), one) << threads << " threads";
 }
 
 // The optimizer's part needs no memory beyond gradients: parameters and momenta are written where they are.
@@ -53,7 +59,8 @@ TEST(TrainingStep, UpdatesAreMadeInPlace) {
   const Value p = graph.leaf(LeafKind::parameter, "p", DType::f32, {1000});
   const Value m = graph.leaf(LeafKind::state, "m", DType::f32, {1000});
   const Value g = graph.leaf(LeafKind::input, "g", DType::f32, {1000});
-  const Value half = graph.emit(Op::constant, {}, Attributes().set("values", std::vector<double>{0.5}).set("shape", std::vector<std::int64_t>{}));
+  const Value half = graph.emit(
+      Op::constant, {}, Attributes().set("values", std::vector<double>{0.5}).set("shape", std::vector<std::int64_t>{}));
   const Value next = graph.emit(Op::add, {graph.emit(Op::mul, {m, half}), g});
   graph.update(m, next);
   graph.update(p, graph.emit(Op::sub, {p, graph.emit(Op::mul, {next, half})}));
@@ -72,11 +79,14 @@ struct UpdateTest : ::testing::Test {
   Graph graph;
   std::mt19937 random{5};
 
-  Value state(const char* name, const Shape& shape = {6, 50}) { return graph.leaf(LeafKind::state, name, DType::f32, shape); }
+  Value state(const char* name, const Shape& shape = {6, 50}) {
+    return graph.leaf(LeafKind::state, name, DType::f32, shape);
+  }
   void check(int runs = 3, double tolerance = 1e-5) {
     ASSERT_TRUE(graph.status()) << graph.status().error().message();
     const Contents leaves = random_leaves(graph, random);
-    expect_close(graph, run_cpu(graph, leaves, 2, {.runs = runs}), run_reference(graph, leaves, {.runs = runs}), tolerance, tolerance);
+    expect_close(graph, run_cpu(graph, leaves, 2, {.runs = runs}), run_reference(graph, leaves, {.runs = runs}),
+                 tolerance, tolerance);
   }
 };
 
@@ -106,11 +116,14 @@ TEST_F(UpdateTest, AViewOfItself) {
 
 TEST_F(UpdateTest, TheOldValueIsStillRead) {
   const Value a = state("a", {64, 64});
-  const Value next = graph.emit(Op::tanh, {graph.emit(Op::dot, {a, a}, Attributes().set("contract_a", std::vector<std::int64_t>{1})
-                                                                          .set("contract_b", std::vector<std::int64_t>{0}))});
+  const Value next = graph.emit(Op::tanh, {graph.emit(Op::dot, {a, a},
+                                                      Attributes()
+                                                          .set("contract_a", std::vector<std::int64_t>{1})
+                                                          .set("contract_b", std::vector<std::int64_t>{0}))});
   graph.update(a, next);
   graph.output("old", a);
-  graph.output("sum", graph.emit(Op::reduce_sum, {graph.emit(Op::sub, {next, a})}, Attributes().set("axes", std::vector<std::int64_t>{0})));
+  graph.output("sum", graph.emit(Op::reduce_sum, {graph.emit(Op::sub, {next, a})},
+                                 Attributes().set("axes", std::vector<std::int64_t>{0})));
   check(3, 1e-3);  // every product makes differences of rounding larger
 }
 
@@ -129,15 +142,20 @@ TEST_F(UpdateTest, AReductionBesideTheUpdate) {
   const Value a = state("a");
   graph.update(a, graph.emit(Op::cos, {a}));
   graph.output("largest", graph.emit(Op::reduce_max, {a}));
-  graph.output("columns", graph.emit(Op::reduce_sum, {graph.emit(Op::mul, {a, a})}, Attributes().set("axes", std::vector<std::int64_t>{0})));
+  graph.output("columns", graph.emit(Op::reduce_sum, {graph.emit(Op::mul, {a, a})},
+                                     Attributes().set("axes", std::vector<std::int64_t>{0})));
   check();
 }
 
 // Row i of the new value needs row i + 1 of the old one.
 TEST_F(UpdateTest, AShiftOfItselfIsNotMadeInPlace) {
   const Value a = state("a", {40, 100});
-  const Value rest = graph.emit(Op::slice, {a}, Attributes().set("starts", std::vector<std::int64_t>{1, 0}).set("sizes", std::vector<std::int64_t>{39, 100}));
-  const Value shifted = graph.emit(Op::pad, {rest}, Attributes().set("low", std::vector<std::int64_t>{0, 0}).set("high", std::vector<std::int64_t>{1, 0}));
+  const Value rest = graph.emit(
+      Op::slice, {a},
+      Attributes().set("starts", std::vector<std::int64_t>{1, 0}).set("sizes", std::vector<std::int64_t>{39, 100}));
+  const Value shifted =
+      graph.emit(Op::pad, {rest},
+                 Attributes().set("low", std::vector<std::int64_t>{0, 0}).set("high", std::vector<std::int64_t>{1, 0}));
   graph.update(a, graph.emit(Op::add, {a, shifted}));
   check();
 }
@@ -152,10 +170,17 @@ TEST_F(UpdateTest, ScatterIntoAState) {
 
 TEST_F(UpdateTest, CountersAndConstants) {
   const Value count = graph.leaf(LeafKind::state, "count", DType::i32, {});
-  const Value one = graph.emit(Op::constant, {}, Attributes().set("values", std::vector<double>{1}).set("shape", std::vector<std::int64_t>{}).set("dtype", std::int64_t{7}));
+  const Value one = graph.emit(Op::constant, {},
+                               Attributes()
+                                   .set("values", std::vector<double>{1})
+                                   .set("shape", std::vector<std::int64_t>{})
+                                   .set("dtype", std::int64_t{7}));
   graph.update(count, graph.emit(Op::add, {count, one}));
   const Value flat = state("flat");
-  graph.update(flat, graph.emit(Op::constant, {}, Attributes().set("values", std::vector<double>{3}).set("shape", std::vector<std::int64_t>{6, 50})));
+  graph.update(
+      flat,
+      graph.emit(Op::constant, {},
+                 Attributes().set("values", std::vector<double>{3}).set("shape", std::vector<std::int64_t>{6, 50})));
   check();
 }
 
@@ -257,7 +282,8 @@ TEST(Executor, ProfilesNameWhereTimeGoes) {
 
 // The plan is within a fifth of what is alive at once.
 TEST(Executor, TheArenaIsNearItsLowerBound) {
-  const ModelSizes n{.batch = 4, .context = 64, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 256, .layers = 6, .hidden = 4};
+  const ModelSizes n{
+      .batch = 4, .context = 64, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 256, .layers = 6, .hidden = 4};
   auto graph = SmallModel(n).training_step();
   ASSERT_TRUE(graph);
   const auto executor = make_cpu_executor({.threads = 2});

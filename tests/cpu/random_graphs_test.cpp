@@ -62,13 +62,16 @@ class Generator {
       case 7:
       case 8: return add(move(any()));
       case 9: return add(product(any()));
-      case 10: return add(graph_.emit(Op::where, {graph_.emit(Op::lt, {any_like(), scalar(0.1)}), last_like_, scalar(0.5)}));
+      case 10:
+        return add(graph_.emit(Op::where, {graph_.emit(Op::lt, {any_like(), scalar(0.1)}), last_like_, scalar(0.5)}));
       default: return add(concat(any()));
     }
   }
 
   Value scalar(double value) {
-    return graph_.emit(Op::constant, {}, Attributes().set("values", std::vector<double>{value}).set("shape", std::vector<std::int64_t>{}));
+    return graph_.emit(
+        Op::constant, {},
+        Attributes().set("values", std::vector<double>{value}).set("shape", std::vector<std::int64_t>{}));
   }
   Value any_like() { return last_like_ = any(); }
 
@@ -97,7 +100,8 @@ class Generator {
       if (pick(0, 1) == 1) axes.push_back(axis);
     }
     static const Op ops[] = {Op::reduce_sum, Op::reduce_max, Op::reduce_min};
-    const Value y = graph_.emit(ops[pick(0, 2)], {x}, Attributes().set("axes", axes).set("keep", std::int64_t{pick(0, 1)}));
+    const Value y =
+        graph_.emit(ops[pick(0, 2)], {x}, Attributes().set("axes", axes).set("keep", std::int64_t{pick(0, 1)}));
     return pick(0, 1) == 1 ? tame(y) : y;
   }
 
@@ -129,7 +133,9 @@ class Generator {
       }
       case 4: {
         if (rank == 0) return x;
-        return graph_.emit(Op::reverse, {x}, Attributes().set("axes", std::vector<std::int64_t>{all[static_cast<std::size_t>(pick(0, rank - 1))]}));
+        return graph_.emit(
+            Op::reverse, {x},
+            Attributes().set("axes", std::vector<std::int64_t>{all[static_cast<std::size_t>(pick(0, rank - 1))]}));
       }
       case 5: {
         if (rank > 5 || shape(x).elements() > 4000) return x;
@@ -140,7 +146,8 @@ class Generator {
       default: {
         if (rank == 0) return x;
         const auto axis = static_cast<std::int64_t>(pick(0, rank - 1));
-        return tame(graph_.emit(Op::cumsum, {x}, Attributes().set("axis", axis).set("reverse", std::int64_t{pick(0, 1)})));
+        return tame(
+            graph_.emit(Op::cumsum, {x}, Attributes().set("axis", axis).set("reverse", std::int64_t{pick(0, 1)})));
       }
     }
   }
@@ -167,8 +174,12 @@ class Generator {
     List batch;
     if (rank > 2 && pick(0, 1) == 1) batch.push_back((contracted + 1) % rank);
     const Value other = graph_.emit(Op::sin, {x});
-    return tame(graph_.emit(Op::dot, {x, other}, Attributes().set("batch_a", batch).set("batch_b", batch)
-                                                     .set("contract_a", List{contracted}).set("contract_b", List{contracted})));
+    return tame(graph_.emit(Op::dot, {x, other},
+                            Attributes()
+                                .set("batch_a", batch)
+                                .set("batch_b", batch)
+                                .set("contract_a", List{contracted})
+                                .set("contract_b", List{contracted})));
   }
 
   Value concat(Value x) {
@@ -229,7 +240,8 @@ TEST(RandomGraphs, AnyNumberOfThreadsGivesTheSameBits) {
     std::mt19937 random(seed);
     const Contents leaves = random_leaves(graph, random);
     const Contents one = run_cpu(graph, leaves, 1);
-    for (const int threads : {2, 3, 4}) EXPECT_EQ(run_cpu(graph, leaves, threads), one) << "seed " << seed << ", threads " << threads;
+    for (const int threads : {2, 3, 4})
+      EXPECT_EQ(run_cpu(graph, leaves, threads), one) << "seed " << seed << ", threads " << threads;
   }
 }
 

@@ -1,5 +1,5 @@
-// A small transformer as a training step: embedding, blocks of attention and relu^2 MLP with residuals, tied head, loss,
-// gradients, momentum update. For tests and benchmarks.
+// A small transformer as a training step: embedding, blocks of attention and relu^2 MLP with residuals, tied head,
+// loss, gradients, momentum update. For tests and benchmarks.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,8 @@
 namespace caddie::cpu::testing {
 
 struct ModelSizes {
-  std::int64_t batch = 2, context = 8, dim = 16, heads = 4, kv_heads = 2, vocab = 32, layers = 2, hidden = 4;  // hidden: times dim
+  std::int64_t batch = 2, context = 8, dim = 16, heads = 4, kv_heads = 2, vocab = 32, layers = 2,
+               hidden = 4;  // hidden: times dim
 };
 
 class SmallModel {
@@ -52,7 +53,9 @@ class SmallModel {
   Value linear(Value x, const std::string& name, std::int64_t out, std::int64_t in) {
     return graph_.emit(Op::linear, {x, parameter(name, {out, in})});
   }
-  Value reshape(Value x, List shape) { return graph_.emit(Op::reshape, {x}, Attributes().set("shape", std::move(shape))); }
+  Value reshape(Value x, List shape) {
+    return graph_.emit(Op::reshape, {x}, Attributes().set("shape", std::move(shape)));
+  }
   Value mean(Value x) {
     const auto count = static_cast<double>(graph_.shape(x).elements());
     return graph_.emit(Op::mul, {graph_.emit(Op::reduce_sum, {x}), number(1 / count)});
@@ -82,10 +85,13 @@ class SmallModel {
     const Value targets = graph_.leaf(graph::LeafKind::input, "targets", graph::DType::i32, {n_.batch, n_.context});
     const Value embedding = parameter("embedding", {n_.vocab, n_.dim});
     const std::int64_t pairs = n_.dim / n_.heads / 2;
-    const Value time = graph_.emit(Op::iota, {}, Attributes().set("shape", List{n_.context, 1}).set("axis", std::int64_t{0}));
-    const Value channel = graph_.emit(Op::iota, {}, Attributes().set("shape", List{1, pairs}).set("axis", std::int64_t{1}));
+    const Value time =
+        graph_.emit(Op::iota, {}, Attributes().set("shape", List{n_.context, 1}).set("axis", std::int64_t{0}));
+    const Value channel =
+        graph_.emit(Op::iota, {}, Attributes().set("shape", List{1, pairs}).set("axis", std::int64_t{1}));
     const Value angle = graph_.emit(
-        Op::mul, {time, graph_.emit(Op::exp, {graph_.emit(Op::mul, {channel, number(-9.2 / static_cast<double>(pairs))})})});
+        Op::mul,
+        {time, graph_.emit(Op::exp, {graph_.emit(Op::mul, {channel, number(-9.2 / static_cast<double>(pairs))})})});
     const Value cosine = graph_.emit(Op::cos, {angle});
     const Value sine = graph_.emit(Op::sin, {angle});
     Value x = graph_.emit(Op::gather, {embedding, tokens});
@@ -117,7 +123,8 @@ class SmallModel {
     const auto gradients = graph::gradients(graph_, loss, wanted);
     if (!gradients) return graph_.fail(gradients.error());
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const Value m = graph_.leaf(graph::LeafKind::state, "momentum/" + parameters[i].name, graph::DType::f32, graph_.shape(wanted[i]));
+      const Value m = graph_.leaf(graph::LeafKind::state, "momentum/" + parameters[i].name, graph::DType::f32,
+                                  graph_.shape(wanted[i]));
       const Value next = graph_.emit(Op::add, {graph_.emit(Op::mul, {m, number(0.9)}), (*gradients)[i]});
       graph_.update(m, next);
       graph_.update(wanted[i], graph_.emit(Op::sub, {wanted[i], graph_.emit(Op::mul, {next, rate})}));

@@ -47,7 +47,8 @@ struct RunOptions {
 };
 
 // Runs the graph from the leaves' contents; gives outputs, and leaves as they are afterwards.
-inline Contents run_on(graph::Executor& executor, const Graph& graph, const Contents& leaves, const RunOptions& options = {}) {
+inline Contents run_on(graph::Executor& executor, const Graph& graph, const Contents& leaves,
+                       const RunOptions& options = {}) {
   Contents out;
   auto program = executor.compile(graph);
   EXPECT_TRUE(program) << (program ? "" : program.error().message());
@@ -101,14 +102,16 @@ inline DType type_of(const Graph& graph, const std::string& name) {
 }
 
 // i32 equal; f32 within absolute + relative * |expected|, not a number where and only where the reference has one.
-inline void expect_close(const Graph& graph, const Contents& actual, const Contents& expected, double absolute, double relative) {
+inline void expect_close(const Graph& graph, const Contents& actual, const Contents& expected, double absolute,
+                         double relative) {
   ASSERT_EQ(actual.size(), expected.size());
   for (const auto& [name, words] : expected) {
     const Words& got = actual.at(name);
     ASSERT_EQ(got.size(), words.size());
     if (type_of(graph, name) == DType::i32) {
       for (std::size_t i = 0; i < words.size(); ++i) {
-        ASSERT_EQ(static_cast<std::int32_t>(got[i]), static_cast<std::int32_t>(words[i])) << name << "[" << i << "]\n" << graph.text();
+        ASSERT_EQ(static_cast<std::int32_t>(got[i]), static_cast<std::int32_t>(words[i])) << name << "[" << i << "]\n"
+                                                                                          << graph.text();
       }
       continue;
     }
@@ -145,7 +148,8 @@ inline Contents random_leaves(const Graph& graph, std::mt19937& random, std::int
   Contents contents;
   for (const graph::Leaf& leaf : graph.leaves()) {
     const std::int64_t count = graph.shape(leaf.value).elements();
-    contents[leaf.name] = graph.dtype(leaf.value) == DType::f32 ? random_floats(random, count) : random_ints(random, count, low, high);
+    contents[leaf.name] =
+        graph.dtype(leaf.value) == DType::f32 ? random_floats(random, count) : random_ints(random, count, low, high);
   }
   return contents;
 }
