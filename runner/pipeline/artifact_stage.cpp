@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/base/file.hpp"
+#include "runner/manifest/schema.hpp"
 
 namespace caddie::pipeline {
 namespace {
@@ -52,6 +53,17 @@ std::vector<artifact::NamedTensor> named(const std::vector<train::HostTensor>& w
     tensors.push_back({{weight.path, weight.role, weight.layer, weight.shape}, weight.values});
   }
   return tensors;
+}
+
+// A configuration that stands in a file is no more trusted than one in a manifest.
+Result<Json> check_config(const plugins::Description& plugin, const Json& config) {
+  Json checked = config;
+  const manifest::Place place = manifest::Place::of(manifest::Place::Kind::derived, "the artifact");
+  manifest::Trace trace = manifest::trace_at(checked, plugin.id, place);
+  manifest::Findings findings;
+  manifest::validate(plugin.schema, checked, trace, "", place, findings);
+  if (findings.issues.empty()) return checked;
+  return Error{Code::format, plugin.id, "its options in the artifact are wrong: " + manifest::format_issue(findings.issues.front())};
 }
 
 Json rows_json(const std::vector<artifact::SizeRow>& rows) {
@@ -131,6 +143,7 @@ Result<std::vector<train::HostTensor>> decode_artifact(const artifact::Artifact&
   artifact::Decoders decoders;
   decoders.registry = &registry;
   decoders.host = &host;
+  decoders.check = check_config;
   auto tensors = artifact.decode(decoders);
   if (!tensors) return tensors.error();
   std::vector<train::HostTensor> weights;
