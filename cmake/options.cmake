@@ -1,5 +1,6 @@
 # Build options and the house flags. Every target of ours links caddie::flags.
 option(CADDIE_TESTS "Build the tests" ON)
+option(CADDIE_FUZZ "Build the fuzzers (preset fuzz)" OFF)
 set(CADDIE_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined or thread")
 
 add_library(caddie_flags INTERFACE)

@@ -20,13 +20,13 @@ std::string stage_row(const StageResult& stage, std::optional<double> before) {
   const std::string budget = stage.budget_seconds ? fmt::format("/ {:.0f}", *stage.budget_seconds) : "";
   const std::string bpb = stage.bits_per_byte ? fmt::format("{:.4f}{}", *stage.bits_per_byte, stage.partial ? "*" : " ") : "";
   const std::string delta = stage.bits_per_byte && before ? fmt::format("{:+.4f}", *stage.bits_per_byte - *before) : "";
-  return fmt::format("  {}{}{} {}{}{}  {}", pad_right(stage.name, 20), pad_left(fmt::format("{:.1f}", stage.seconds), 8),
+  return fmt::format("  {}{}{} {}{}{}  {}", pad_right(stage.name, 18), pad_left(fmt::format("{:.1f}", stage.seconds), 8),
                      pad_right(" " + budget, 8), pad_right(stage.reused ? "reused" : "", 7), pad_left(bpb, 9), pad_left(delta, 9),
                      stage.remark);
 }
 
 std::string stages(const RunResult& result, bool colours) {
-  std::string out = styled(fmt::format("  {}{}{} {}{}{}", pad_right("stage", 20), pad_left("seconds", 8), pad_right(" budget", 8),
+  std::string out = styled(fmt::format("  {}{}{} {}{}{}", pad_right("stage", 18), pad_left("seconds", 8), pad_right(" budget", 8),
                                        pad_right("", 7), pad_left("bpb ", 9), pad_left("change", 9)),
                            Style::dim, colours) + "\n";
   std::optional<double> before;

@@ -74,8 +74,7 @@ class Runner {
     if (!data) return data.error();
     dataset_.emplace(std::move(data->dataset));
     end_stage("prepare", seconds_since(start), !data->prepared).remark =
-        fmt::format("{} train tokens, {} scored", with_separators(dataset_->train().size()),
-                    with_separators(dataset_->validation().size() - 1));
+        fmt::format("{:.2f}M tokens", static_cast<double>(dataset_->train().size()) * 1e-6);
 
     auto objects = create_objects(manifest_, registry_, host_);
     if (!objects) return objects.error();
@@ -211,7 +210,7 @@ class Runner {
     StageResult& stage = end_stage(name, seconds, reused);
     stage.budget_seconds = manifest_.budget.evaluate_seconds;
     stage.bits_per_byte = report.totals.bits_per_byte();
-    if (report.adaptations > 0) stage.remark = fmt::format("with {} adaptation steps", with_separators(static_cast<std::int64_t>(report.adaptations)));
+    if (report.adaptations > 0) stage.remark = fmt::format("{} ttt steps", with_separators(static_cast<std::int64_t>(report.adaptations)));
     result_.bits_per_byte = report.totals.bits_per_byte();
     result_.nats_per_token = report.totals.nats_per_token();
     result_.targets = report.totals.targets;
