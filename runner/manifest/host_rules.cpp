@@ -103,7 +103,10 @@ class HostRules {
     }
     const Json* whole = at("/budget/train_seconds");
     const Json* reserve = at("/budget/reserve_seconds");
-    if (whole != nullptr && reserve != nullptr && whole->is_number() && reserve->is_number() && *whole > 0 && *reserve >= *whole) {
+    if (whole == nullptr || reserve == nullptr || !whole->is_number() || !reserve->is_number()) return;
+    if (*whole == 0 && *reserve > 0) {
+      conflict("/budget/reserve_seconds", "is not read, for training has no \"train_seconds\" to keep it from; give them");
+    } else if (*whole > 0 && *reserve >= *whole) {
       conflict("/budget/reserve_seconds",
                fmt::format("{} s reserved leave nothing of {} s to train", reserve->dump(), whole->dump()));
     }

@@ -1,4 +1,5 @@
-// libFuzzer: a checkpoint, as it comes and as the content behind a digest that fits. What is accepted must come back the same.
+// libFuzzer: a checkpoint, as it comes and as the content behind a digest that fits. What is accepted must come back
+// the same.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>

@@ -1,4 +1,5 @@
-// libFuzzer: weights, as they come and with the input's first line as the header. What is accepted must come back the same.
+// libFuzzer: weights, as they come and with the input's first line as the header. What is accepted must come back the
+// same.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +20,9 @@ void decode(std::span<const std::uint8_t> bytes) {
     const HostTensor& before = (*tensors)[i];
     const HostTensor& after = (*again)[i];
     const std::size_t size = before.values.size() * sizeof(float);
-    if (after.path != before.path || after.shape != before.shape || after.values.size() != before.values.size()) std::abort();
+    if (after.path != before.path || after.shape != before.shape || after.values.size() != before.values.size()) {
+      std::abort();
+    }
     if (std::memcmp(after.values.data(), before.values.data(), size) != 0) std::abort();
   }
 }

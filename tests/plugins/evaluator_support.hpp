@@ -19,7 +19,8 @@ inline std::vector<PlannedWindow> plan_of(std::string_view id, const nlohmann::j
   const Object evaluator = make_plugin("evaluator", id, config);
   std::vector<PlannedWindow> planned;
   const caddie_host_windows table = {
-      sizeof table, 0, [](caddie_windows* windows, int64_t first, int64_t length, int64_t score_first, int64_t score_count) {
+      sizeof table, 0,
+      [](caddie_windows* windows, int64_t first, int64_t length, int64_t score_first, int64_t score_count) {
         reinterpret_cast<std::vector<PlannedWindow>*>(windows)->push_back({first, length, score_first, score_count});
         return caddie_code{CADDIE_OK};
       }};

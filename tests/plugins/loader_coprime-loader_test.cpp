@@ -152,7 +152,8 @@ TEST(CoprimeLoader, DamagedPositionsLeadNowhereElse) {
 
 TEST(CoprimeLoader, RefusesWhatItCannotDo) {
   const MemoryShards small(telling_shards({8, 3}));
-  EXPECT_NE(message_of([&] { OpenLoader("coprime-loader", small).next(1, 8); }).find("no shard is longer"), std::string::npos);
+  EXPECT_NE(message_of([&] { OpenLoader("coprime-loader", small).next(1, 8); }).find("no shard is longer"),
+            std::string::npos);
   const MemoryShards shards(telling_shards({120, 90}));
   OpenLoader changing("coprime-loader", shards);
   changing.next(1, 8);

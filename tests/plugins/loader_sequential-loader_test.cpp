@@ -61,7 +61,8 @@ TEST(SequentialLoader, RefusesWhatItCannotDo) {
   OpenLoader loader("sequential-loader", shards, {{"slices", 2}});
   EXPECT_NE(message_of([&] { loader.next(3, 2); }).find("slices"), std::string::npos);
   const MemoryShards empty({{}, {1}});
-  EXPECT_NE(message_of([&] { OpenLoader("sequential-loader", empty); }).find("fewer than two tokens"), std::string::npos);
+  EXPECT_NE(message_of([&] { OpenLoader("sequential-loader", empty); }).find("fewer than two tokens"),
+            std::string::npos);
 
   const MemoryShards shorter({counting(0, 8)});
   OpenLoader other("sequential-loader", shorter);

@@ -79,7 +79,10 @@ TEST(ShuffledLoader, DamagedPositionsLeadNowhereElse) {
 
 TEST(ShuffledLoader, RefusesWhatItCannotDo) {
   const MemoryShards shards(telling_shards({40, 5}));
-  EXPECT_NE(message_of([&] { OpenLoader("shuffled-loader", shards, {{"lanes", 3}}); }).find("lanes"), std::string::npos);
+  EXPECT_NE(message_of([&] {
+              OpenLoader("shuffled-loader", shards, {{"lanes", 3}});
+            }).find("lanes"),
+            std::string::npos);
   OpenLoader loader("shuffled-loader", shards, {{"lanes", 2}});
   EXPECT_NE(message_of([&] { loader.next(3, 4); }).find("lanes"), std::string::npos);
   EXPECT_NE(message_of([&] { loader.next(2, 8); }).find("lane 1"), std::string::npos);

@@ -150,7 +150,9 @@ void expect_same_for_ranks(std::string_view id, const MemoryShards& shards, cons
       together.tokens.insert(together.tokens.end(), part.tokens.begin(), part.tokens.end());
       together.targets.insert(together.targets.end(), part.targets.begin(), part.targets.end());
     }
-    for (auto* side : {&expected.tokens, &expected.targets, &together.tokens, &together.targets}) std::ranges::sort(*side);
+    for (auto* side : {&expected.tokens, &expected.targets, &together.tokens, &together.targets}) {
+      std::ranges::sort(*side);
+    }
     EXPECT_EQ(together, expected) << "batch " << batch;
   }
 }
@@ -167,7 +169,9 @@ void expect_survives_damage(std::string_view id, const MemoryShards& shards, std
   int refused = 0;
   for (int trial = 0; trial < 2000; ++trial) {
     std::vector<std::uint8_t> bad = good;
-    for (unsigned change = 0; change <= random() % 3; ++change) bad[random() % bad.size()] = static_cast<std::uint8_t>(random());
+    for (unsigned change = 0; change <= random() % 3; ++change) {
+      bad[random() % bad.size()] = static_cast<std::uint8_t>(random());
+    }
     OpenLoader fresh(id, shards);
     const std::string message = message_of([&] {
       fresh.load(bad);

@@ -24,7 +24,9 @@ class MemoryShards {
   [[nodiscard]] const caddie_tokens* abi() const { return reinterpret_cast<const caddie_tokens*>(this); }
 
  private:
-  static const MemoryShards& self(const caddie_tokens* tokens) { return *reinterpret_cast<const MemoryShards*>(tokens); }
+  static const MemoryShards& self(const caddie_tokens* tokens) {
+    return *reinterpret_cast<const MemoryShards*>(tokens);
+  }
   static uint64_t count(const caddie_tokens* tokens) { return self(tokens).shards_.size(); }
   static uint64_t size(const caddie_tokens* tokens, uint64_t shard) { return self(tokens).shards_.at(shard).size(); }
   static const char* name(const caddie_tokens* tokens, uint64_t shard) { return self(tokens).names_.at(shard).c_str(); }

@@ -160,7 +160,9 @@ TEST(ManifestResolve, HostRulesAcrossKeys) {
   EXPECT_NE(issues_of(R"("data": {"tokenizer": {"vocab": null}})").find("/model: the vocabulary is not known"),
             std::string::npos);
   EXPECT_NE(issues_of(R"("train": {"accumulate": 3})").find("/train/accumulate: a batch of 64"), std::string::npos);
-  EXPECT_NE(issues_of(R"("budget": {"reserve_seconds": "10min"})").find("/budget/reserve_seconds: "),
+  EXPECT_NE(issues_of(R"("budget": {"reserve_seconds": "10min"})").find("/budget/reserve_seconds: is not read"),
+            std::string::npos);
+  EXPECT_NE(issues_of(R"("budget": {"train_seconds": 60, "reserve_seconds": "10min"})").find("leave nothing of 60"),
             std::string::npos);
 }
 

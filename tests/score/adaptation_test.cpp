@@ -24,7 +24,8 @@ std::string refused(const json& config, std::size_t tokens = 33) {
 TEST(Adaptation, UnscoredTargetsAreRefused) {
   // The chunks have 8 targets, rows 4: a row from 4 on ends with the chunk, one from 5 on reaches a target too far.
   EXPECT_EQ(refused({{"steps", {0, 4}}}), "(no error)");
-  for (const std::int64_t step : {std::int64_t{5}, std::int64_t{8}, std::int64_t{100}, std::int64_t{-1}, INT64_MAX, INT64_MIN}) {
+  for (const std::int64_t step :
+       {std::int64_t{5}, std::int64_t{8}, std::int64_t{100}, std::int64_t{-1}, INT64_MAX, INT64_MIN}) {
     EXPECT_NE(refused({{"steps", {step}}}).find("not all are scored yet"), std::string::npos) << step;
   }
   EXPECT_EQ(refused({{"reads", {0, 8}}}), "(no error)");
@@ -106,7 +107,9 @@ TEST(Adaptation, TheFutureChangesNoScore) {
       changed[i] = static_cast<data::TokenId>(4 + (tokens[i] + i) % (train::test::kVocab - 4));
     }
     const Outcome fresh = run(changed);
-    for (std::size_t target = 0; target < cut; ++target) EXPECT_EQ(fresh.nll(target), whole.nll(target)) << cut << " " << target;
+    for (std::size_t target = 0; target < cut; ++target) {
+      EXPECT_EQ(fresh.nll(target), whole.nll(target)) << cut << " " << target;
+    }
     bool differs = false;
     for (std::size_t target = cut; target < 64; ++target) differs = differs || fresh.nll(target) != whole.nll(target);
     EXPECT_TRUE(differs) << cut;
@@ -117,7 +120,8 @@ TEST(Adaptation, TheFutureChangesNoScore) {
 TEST(Adaptation, WindowsOfTheChunks) {
   const auto evaluator = make_plugin("evaluator", "sliding-window", {{"stride", 2}});
   auto strategy = make_plugin("ttt", "score-first-sgd", {{"chunk", 8}, {"epochs", 1}, {"rows", 1}});
-  const Outcome run = evaluated({.tokens = random_tokens(25, 6), .context = 4, .rows = 1, .evaluator = &evaluator, .strategy = &strategy});
+  const Outcome run = evaluated(
+      {.tokens = random_tokens(25, 6), .context = 4, .rows = 1, .evaluator = &evaluator, .strategy = &strategy});
   EXPECT_EQ(run.report.chunks, 3);
   EXPECT_EQ(run.report.windows, 11);
   EXPECT_EQ(run.report.tokens_run, 44);
@@ -137,7 +141,9 @@ TEST(Adaptation, AWindowAcrossABorderIsCutThere) {
   const auto tokens = random_tokens(17, 7);
   const Outcome run = evaluated({.tokens = tokens, .context = 8, .strategy = &strategy});
   ASSERT_EQ(run.records.size(), 16u);
-  for (std::int64_t target = 0; target < 16; ++target) EXPECT_EQ(run.version.at(target), static_cast<std::uint64_t>(target / 6));
+  for (std::int64_t target = 0; target < 16; ++target) {
+    EXPECT_EQ(run.version.at(target), static_cast<std::uint64_t>(target / 6));
+  }
 }
 
 TEST(Adaptation, ResetGoesBackToTheBeginning) {
@@ -156,7 +162,9 @@ TEST(Adaptation, ClippingBoundsAStep) {
     const Outcome run = evaluated({.tokens = tokens, .context = 8, .strategy = &strategy});
     const Outcome plain = evaluated({.tokens = tokens, .context = 8});
     double largest = 0;
-    for (std::size_t target = 8; target < 16; ++target) largest = std::max(largest, std::fabs(run.nll(target) - plain.nll(target)));
+    for (std::size_t target = 8; target < 16; ++target) {
+      largest = std::max(largest, std::fabs(run.nll(target) - plain.nll(target)));
+    }
     return largest;
   };
   EXPECT_LT(change(1e-4), 1e-2);
@@ -167,7 +175,8 @@ TEST(Adaptation, ATailThatIsNotScoredIsNotTrainedOn) {
   // 29 targets in windows of 8: 24 are scored. The stream of the strategy ends there.
   const auto evaluator = make_plugin("evaluator", "flat-eval", {{"tail", "truncate"}});
   auto strategy = probing({{"chunk", 12}, {"steps", {0}}});
-  const Outcome run = evaluated({.tokens = random_tokens(30, 10), .context = 8, .evaluator = &evaluator, .strategy = &strategy});
+  const Outcome run =
+      evaluated({.tokens = random_tokens(30, 10), .context = 8, .evaluator = &evaluator, .strategy = &strategy});
   EXPECT_EQ(run.report.chunks, 2);
   EXPECT_EQ(run.records.size(), 24u);
 }

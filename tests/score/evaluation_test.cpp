@@ -38,7 +38,8 @@ TEST(Evaluation, TotalsAreTheSumsOfTheLedger) {
   std::int64_t bytes = 0;
   for (const auto& [target, record] : run.records) {
     nll += static_cast<long double>(record.nll);
-    const auto expected = table.target_bytes(tokens[static_cast<std::size_t>(target) + 1], tokens[static_cast<std::size_t>(target)]);
+    const auto expected =
+        table.target_bytes(tokens[static_cast<std::size_t>(target) + 1], tokens[static_cast<std::size_t>(target)]);
     EXPECT_EQ(record.bytes, static_cast<std::uint32_t>(expected));
     bytes += expected;
   }
@@ -48,7 +49,8 @@ TEST(Evaluation, TotalsAreTheSumsOfTheLedger) {
   EXPECT_EQ(totals.bytes, data::sum_target_bytes(tokens, table));
   EXPECT_EQ(totals.targets, 199);
   EXPECT_EQ(run.report.targets, 199);
-  EXPECT_NEAR(totals.bits_per_byte(), static_cast<double>(nll) / (std::numbers::ln2 * static_cast<double>(bytes)), 1e-12);
+  EXPECT_NEAR(totals.bits_per_byte(), static_cast<double>(nll) / (std::numbers::ln2 * static_cast<double>(bytes)),
+              1e-12);
   EXPECT_NEAR(totals.nats_per_token(), static_cast<double>(nll) / 199, 1e-12);
   EXPECT_EQ(run.report.windows, 13);
   EXPECT_EQ(run.report.tokens_run, 199);
@@ -93,9 +95,12 @@ TEST(Evaluation, TheFutureChangesNoScore) {
   for (const std::size_t cut : {0u, 1u, 7u, 16u, 31u, 32u, 47u, 62u}) {
     auto other = tokens;  // tokens up to `cut` stay: the scores of targets 0 .. cut-1
     const auto fresh = random_tokens(64, 8);
-    std::copy(fresh.begin() + static_cast<std::ptrdiff_t>(cut) + 1, fresh.end(), other.begin() + static_cast<std::ptrdiff_t>(cut) + 1);
+    std::copy(fresh.begin() + static_cast<std::ptrdiff_t>(cut) + 1, fresh.end(),
+              other.begin() + static_cast<std::ptrdiff_t>(cut) + 1);
     const Outcome changed = evaluated({.tokens = other, .context = 16, .rows = 3, .evaluator = &evaluator});
-    for (std::size_t target = 0; target < cut; ++target) EXPECT_EQ(changed.nll(target), run.nll(target)) << cut << " " << target;
+    for (std::size_t target = 0; target < cut; ++target) {
+      EXPECT_EQ(changed.nll(target), run.nll(target)) << cut << " " << target;
+    }
   }
 }
 
@@ -109,7 +114,8 @@ TEST(Evaluation, TheNumberOfRowsChangesNoScore) {
 
 TEST(Evaluation, AgainTheSameBits) {
   const auto tokens = random_tokens(50, 9);
-  EXPECT_EQ(evaluated({.tokens = tokens, .context = 8}).content.digest, evaluated({.tokens = tokens, .context = 8}).content.digest);
+  EXPECT_EQ(evaluated({.tokens = tokens, .context = 8}).content.digest,
+            evaluated({.tokens = tokens, .context = 8}).content.digest);
 }
 
 TEST(Evaluation, AQuickLookScoresTheBeginning) {
@@ -148,7 +154,9 @@ TEST(Evaluation, ProgressIsTold) {
 
 TEST(Evaluation, WeightsThatGiveNoDistributionAreAnError) {
   Setting setting = {.tokens = random_tokens(20, 13), .context = 8};
-  setting.change = [](std::vector<train::HostTensor>& weights) { weights[0].values[5] = std::numeric_limits<float>::quiet_NaN(); };
+  setting.change = [](std::vector<train::HostTensor>& weights) {
+    weights[0].values[5] = std::numeric_limits<float>::quiet_NaN();
+  };
   const std::string message = failed(setting);
   EXPECT_NE(message.find("give no distribution"), std::string::npos) << message;
 }

@@ -37,7 +37,8 @@ struct Outcome {
 };
 
 inline std::vector<std::int32_t> ids(const std::vector<data::TokenId>& tokens, std::size_t first, std::size_t count) {
-  return {tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.begin() + static_cast<std::ptrdiff_t>(first + count)};
+  return {tokens.begin() + static_cast<std::ptrdiff_t>(first),
+          tokens.begin() + static_cast<std::ptrdiff_t>(first + count)};
 }
 
 // Throws what the host says.
@@ -66,7 +67,9 @@ inline Outcome evaluated(const Setting& setting) {
   run.content = train::test::value_of(read_ledger(folder / "ledger"));
   for (const Block& block : run.content.blocks) {
     for (const Record& record : block.records) {
-      if (!run.records.emplace(record.target, record).second) throw std::runtime_error("a target is in the ledger twice");
+      if (!run.records.emplace(record.target, record).second) {
+        throw std::runtime_error("a target is in the ledger twice");
+      }
       run.version[record.target] = block.version;
     }
   }

@@ -38,7 +38,8 @@ struct Scoring {
 };
 
 std::vector<std::int32_t> slice(const std::vector<data::TokenId>& tokens, std::size_t first, std::size_t count) {
-  return {tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.begin() + static_cast<std::ptrdiff_t>(first + count)};
+  return {tokens.begin() + static_cast<std::ptrdiff_t>(first),
+          tokens.begin() + static_cast<std::ptrdiff_t>(first + count)};
 }
 
 TEST(Vault, NeedsATokenMoreThanTargets) {

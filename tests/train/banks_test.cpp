@@ -14,7 +14,8 @@ using test::error_of;
 using test::must;
 using test::value_of;
 
-plugins::TensorDeclaration tensor(const std::string& path, const std::string& role, const graph::Shape& shape, double value = 0) {
+plugins::TensorDeclaration tensor(const std::string& path, const std::string& role, const graph::Shape& shape,
+                                  double value = 0) {
   plugins::TensorDeclaration made;
   made.path = path;
   made.role = role;
@@ -96,12 +97,14 @@ TEST_F(Banks, StatesStartAsCopiesAndGoBack) {
   ASSERT_EQ(states.entries().size(), 2u);
   const auto average = [&] {
     std::vector<float> values(12);
-    must(executor->download(std::as_writable_bytes(std::span(values)), {states.entries().at("state/average").buffer, 0}));
+    must(executor->download(std::as_writable_bytes(std::span(values)),
+                            {states.entries().at("state/average").buffer, 0}));
     return values;
   };
   EXPECT_EQ(average(), (std::vector<float>{1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3}));
   std::int32_t number = 0;
-  must(executor->download(std::as_writable_bytes(std::span(&number, 1)), {states.entries().at("state/count").buffer, 0}));
+  must(executor->download(std::as_writable_bytes(std::span(&number, 1)),
+                          {states.entries().at("state/count").buffer, 0}));
   EXPECT_EQ(number, 3);
 
   const std::vector<float> other(12, 9.0f);
@@ -116,7 +119,8 @@ TEST_F(Banks, StatesStartAsCopiesAndGoBack) {
 
 TEST(ParameterStore, AnAxisIsKeptForTheBank) {
   const auto executor = test::reference();
-  const auto made = ParameterStore::make(*executor, {tensor("deep", "matrix", {1, 1, 1, 1, 1, 1, 1, 1})}, {0}, {"owner"});
+  const auto made =
+      ParameterStore::make(*executor, {tensor("deep", "matrix", {1, 1, 1, 1, 1, 1, 1, 1})}, {0}, {"owner"});
   EXPECT_NE(error_of(made).find("at most seven axes"), std::string::npos);
 }
 

@@ -66,7 +66,9 @@ TEST(Checkpoint, EveryLengthIsSeen) {
   for (std::size_t length = 0; length < good.size(); ++length) {
     EXPECT_FALSE(decode_checkpoint(std::span(good).first(length), "test")) << length;
     if (length > kHeader) {
-      EXPECT_FALSE(decode_checkpoint(sealed({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)}), "test")) << length;
+      EXPECT_FALSE(
+          decode_checkpoint(sealed({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)}), "test"))
+          << length;
     }
   }
   Bytes longer = good;

@@ -33,7 +33,8 @@ TEST(Inert, ABlockThatChangesNothing) {
 TEST(Inert, ALossTermWithoutAGradient) {
   for (const BlockUse& use : {odd("constant-term"), BlockUse{"z-loss", {{"backprop", false}}, "odd"}}) {
     const std::string message = made({use});
-    EXPECT_NE(message.find("loss terms that give no parameter a gradient: odd"), std::string::npos) << use.id << ": " << message;
+    EXPECT_NE(message.find("loss terms that give no parameter a gradient: odd"), std::string::npos)
+        << use.id << ": " << message;
     EXPECT_EQ(made({use}, {"odd"}), "");
   }
 }

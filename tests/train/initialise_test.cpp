@@ -12,7 +12,8 @@ namespace {
 using test::error_of;
 using test::value_of;
 
-plugins::TensorDeclaration tensor(const std::string& path, const graph::Shape& shape, int kind, double a = 0, double b = 0) {
+plugins::TensorDeclaration tensor(const std::string& path, const graph::Shape& shape, int kind, double a = 0,
+                                  double b = 0) {
   plugins::TensorDeclaration made;
   made.path = path;
   made.shape = shape;
@@ -87,12 +88,15 @@ TEST(Initialise, Orthogonal) {  // G60
   const double projection = 1 / std::sqrt(2.0 * 11);
   EXPECT_NEAR(projection, 0.2132007164, 1e-10);
   EXPECT_LT(distance_from_orthogonal(values(tensor("a", {256, 512}, CADDIE_INIT_ORTHOGONAL, 1)), 256, 512, 1), 1e-5);
-  EXPECT_LT(distance_from_orthogonal(values(tensor("b", {512, 128}, CADDIE_INIT_ORTHOGONAL, projection)), 512, 128, projection), 1e-5);
+  EXPECT_LT(distance_from_orthogonal(values(tensor("b", {512, 128}, CADDIE_INIT_ORTHOGONAL, projection)), 512, 128,
+                                     projection),
+            1e-5);
   EXPECT_LT(distance_from_orthogonal(values(tensor("c", {64, 64}, CADDIE_INIT_ORTHOGONAL, 2)), 64, 64, 2), 1e-5);
   EXPECT_NEAR(std::fabs(static_cast<double>(values(tensor("d", {1, 1}, CADDIE_INIT_ORTHOGONAL, 3))[0])), 3, 1e-6);
   // More axes: the first one against all others.
   EXPECT_LT(distance_from_orthogonal(values(tensor("e", {4, 3, 5}, CADDIE_INIT_ORTHOGONAL, 1)), 4, 15, 1), 1e-5);
-  EXPECT_NE(error_of(initial_values(tensor("f", {4}, CADDIE_INIT_ORTHOGONAL, 1), 1)).find("only a matrix"), std::string::npos);
+  EXPECT_NE(error_of(initial_values(tensor("f", {4}, CADDIE_INIT_ORTHOGONAL, 1), 1)).find("only a matrix"),
+            std::string::npos);
 }
 
 TEST(Initialise, OrthogonalSignsComeFromTheGaussian) {

@@ -109,7 +109,8 @@ TEST(Safetensors, SaysWhatIsWrong) {
   expect({{"a", entry({1}, {4, 8})}}, 4, "offsets that do not fit");
   expect({{"a", entry({std::uint64_t{1} << 63, 4}, {0, 4})}}, 4, "larger than the file");
   expect({{"a", entry({3, 3, 3}, {0, 4})}}, 4, "larger than the file");
-  expect({{"a", entry({1}, {0, 4})}, {"b", entry({1}, {0, 4})}}, 8, "begins at byte 0 of the data, the one before it ends at 4");
+  expect({{"a", entry({1}, {0, 4})}, {"b", entry({1}, {0, 4})}}, 8,
+         "begins at byte 0 of the data, the one before it ends at 4");
   expect({{"a", entry({1}, {0, 4})}, {"b", entry({1}, {8, 12})}}, 12, "begins at byte 8");
   expect({{"a", entry({1}, {0, 4})}}, 5, "has 5 bytes of data for 4");
 }
@@ -131,7 +132,9 @@ TEST(Safetensors, AnyBytesAreSafe) {
     }
     const auto read = decode_safetensors(bad, "test");
     if (!read) continue;
-    for (const HostTensor& tensor : *read) EXPECT_EQ(static_cast<std::int64_t>(tensor.values.size()), tensor.shape.elements());
+    for (const HostTensor& tensor : *read) {
+      EXPECT_EQ(static_cast<std::int64_t>(tensor.values.size()), tensor.shape.elements());
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// A tiny model, its data and its plugins, for tests of training and scoring. Mistakes are thrown as std::runtime_error with
-// the host's message. One thread.
+// A tiny model, its data and its plugins, for tests of training and scoring. Mistakes are thrown as std::runtime_error
+// with the host's message. One thread.
 #pragma once
 
 #include <filesystem>

@@ -17,13 +17,15 @@ std::unique_ptr<graph::Executor> cpu() { return cpu::make_cpu_executor({2}); }
 
 // Everything that keeps a state: noise, momenta, an average, a schedule, a random loader, a later phase.
 void use_everything(Training& training) {
-  training.claims = {{{"adamw", {{"lr", 0.01}}, "adam"}, roles({"embedding", "scalar"})}, {{"muon", {{"lr", 0.02}}, "muon"}, {}}};
+  training.claims = {{{"adamw", {{"lr", 0.01}}, "adam"}, roles({"embedding", "scalar"})},
+                     {{"muon", {{"lr", 0.02}}, "muon"}, {}}};
   training.averagers = {{"ema", {{"decay", 0.9}}}};
   training.schedule = {"warmdown"};
   training.loader = {"coprime-loader"};
   training.options.clip_norm = 1;
 }
-const std::vector<BlockUse> kEverything = {{"neftune"}, {"odd-block", {{"does", "late-parameter"}}, "odd"}, {"complementary-loss"}};
+const std::vector<BlockUse> kEverything = {
+    {"neftune"}, {"odd-block", {{"does", "late-parameter"}}, "odd"}, {"complementary-loss"}};
 
 std::vector<double> losses(Trainer& trainer, int steps) {
   std::vector<double> made;
