@@ -57,13 +57,14 @@ caddie_tensor_info info_of(const plugins::TensorDeclaration& tensor) {
 
 }  // namespace
 
-Adaptation::Adaptation(graph::Executor& executor, const plugins::Model& model, plugins::Object& strategy, const Vault& vault,
-                       std::uint64_t seed)
+Adaptation::Adaptation(graph::Executor& executor, const plugins::Model& model, plugins::Object& strategy,
+                       const Vault& vault, std::uint64_t seed)
     : executor_(&executor), model_(&model), strategy_(&strategy), vault_(&vault), seed_(seed), states_(executor) {}
 
 Result<std::unique_ptr<Adaptation>> Adaptation::make(graph::Executor& executor, const plugins::Model& model,
-                                                     plugins::Object& strategy, const std::vector<train::HostTensor>& weights,
-                                                     const Vault& vault, std::int64_t context, std::uint64_t seed) {
+                                                     plugins::Object& strategy,
+                                                     const std::vector<train::HostTensor>& weights, const Vault& vault,
+                                                     std::int64_t context, std::uint64_t seed) {
   auto self = std::unique_ptr<Adaptation>(new Adaptation(executor, model, strategy, vault, seed));
   self->initial_ = &weights;
   self->plan_.struct_size = sizeof self->plan_;
@@ -75,10 +76,12 @@ Result<std::unique_ptr<Adaptation>> Adaptation::make(graph::Executor& executor, 
   const caddie_ttt_plan& plan = self->plan_;
   const bool positive = plan.chunk_targets >= 1 && plan.rows >= 1 && plan.context >= 1;
   if (!positive || plan.rows > kLargestStep / plan.context || !(plan.clip_norm >= 0)) {
-    return Error{Code::argument, strategy.instance(),
-                 fmt::format("planned chunks of {} targets, steps of {} rows of {} tokens and a clip norm of {}; the numbers must be "
-                             "at least 1, a step at most {} tokens, the norm at least 0",
-                             plan.chunk_targets, plan.rows, plan.context, plan.clip_norm, kLargestStep)};
+    return Error{
+        Code::argument, strategy.instance(),
+        fmt::format(
+            "planned chunks of {} targets, steps of {} rows of {} tokens and a clip norm of {}; the numbers must be "
+            "at least 1, a step at most {} tokens, the norm at least 0",
+            plan.chunk_targets, plan.rows, plan.context, plan.clip_norm, kLargestStep)};
   }
   plugins::BuildRequest request;
   request.mode = CADDIE_MODE_ADAPT;
@@ -97,7 +100,8 @@ Result<void> Adaptation::make_store(const plugins::BuildResult& build) {
     owner.push_back(strategy_->table<caddie_ttt>().adapts(strategy_->abi(), &info) != 0 ? 0 : train::kNoOwner);
   }
   if (std::ranges::find(owner, 0) == owner.end()) {
-    return Error{Code::state, strategy_->instance(), "adapts none of the model's parameters; remove it or let it take some"};
+    return Error{Code::state, strategy_->instance(),
+                 "adapts none of the model's parameters; remove it or let it take some"};
   }
   auto store = train::ParameterStore::make(*executor_, build.parameters, owner, {strategy_->instance()});
   if (!store) return store.error();
@@ -105,11 +109,13 @@ Result<void> Adaptation::make_store(const plugins::BuildResult& build) {
   if (auto done = store_.load(*initial_); !done) return done;
 
   const plugins::Object* object = strategy_;
-  const train::UpdateOwner updates{object->instance(), [object](caddie_build* b, const caddie_update* update, caddie_value* parameter,
-                                                                caddie_error* error) {
-                                     return object->table<caddie_ttt>().update(object->abi(), b, update, parameter, error);
-                                   }};
-  auto update = train::UpdateProgram::make(*executor_, store_, states_, {updates}, {}, {plan_.clip_norm, seed_, model_->dims()});
+  const train::UpdateOwner updates{
+      object->instance(),
+      [object](caddie_build* b, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
+        return object->table<caddie_ttt>().update(object->abi(), b, update, parameter, error);
+      }};
+  auto update =
+      train::UpdateProgram::make(*executor_, store_, states_, {updates}, {}, {plan_.clip_norm, seed_, model_->dims()});
   if (!update) return update.error();
   update_ = std::move(*update);
   return {};
@@ -134,14 +140,15 @@ Result<train::GradientProgram*> Adaptation::program_for(std::int64_t rows) {
 Result<void> Adaptation::step(std::span<const std::int64_t> first_targets, double scale) {
   const auto rows = static_cast<std::int64_t>(first_targets.size());
   if (rows > plan_.rows) {
-    return Error{Code::argument, strategy_->instance(), fmt::format("asked for a step of {} rows, its plan says at most {}", rows, plan_.rows)};
+    return Error{Code::argument, strategy_->instance(),
+                 fmt::format("asked for a step of {} rows, its plan says at most {}", rows, plan_.rows)};
   }
   train::TokenBatch batch;
   for (const std::int64_t first : first_targets) {
     if (!vault_->are_sealed(first, plan_.context)) {
       return Error{Code::state, strategy_->instance(),
-                   fmt::format("asked to train on {} targets from target {} on, of which not all are scored yet", plan_.context,
-                               first)};
+                   fmt::format("asked to train on {} targets from target {} on, of which not all are scored yet",
+                               plan_.context, first)};
     }
     const auto tokens = vault_->read(first, plan_.context + 1);
     if (!tokens) return tokens.error();
@@ -166,9 +173,11 @@ Result<void> Adaptation::reset() {
   return states_.reset(store_, seed_);
 }
 
-Result<void> Adaptation::after_chunk(std::int64_t index, std::int64_t count, std::int64_t first_target, std::int64_t targets) {
+Result<void> Adaptation::after_chunk(std::int64_t index, std::int64_t count, std::int64_t first_target,
+                                     std::int64_t targets) {
   if (!vault_->are_sealed(first_target, targets)) {
-    return Error{Code::internal, "evaluation", fmt::format("chunk {} was handed to test-time training before it was scored", index)};
+    return Error{Code::internal, "evaluation",
+                 fmt::format("chunk {} was handed to test-time training before it was scored", index)};
   }
   const caddie_chunk chunk = {sizeof(caddie_chunk), 0, index, count, first_target, targets};
   caddie_error error = plugins::fresh_error();

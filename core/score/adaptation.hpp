@@ -18,9 +18,10 @@ namespace caddie::score {
 
 class Adaptation {
  public:
-  // `weights` are all of the model; those the strategy adapts get banks and updates in the store this makes. The scorer must
-  // read its weights from parameters().
-  static Result<std::unique_ptr<Adaptation>> make(graph::Executor& executor, const plugins::Model& model, plugins::Object& strategy,
+  // `weights` are all of the model; those the strategy adapts get banks and updates in the store this makes. The scorer
+  // must read its weights from parameters().
+  static Result<std::unique_ptr<Adaptation>> make(graph::Executor& executor, const plugins::Model& model,
+                                                  plugins::Object& strategy,
                                                   const std::vector<train::HostTensor>& weights, const Vault& vault,
                                                   std::int64_t context, std::uint64_t seed);
 
@@ -38,7 +39,8 @@ class Adaptation {
   [[nodiscard]] const Vault& vault() const { return *vault_; }
 
  private:
-  Adaptation(graph::Executor& executor, const plugins::Model& model, plugins::Object& strategy, const Vault& vault, std::uint64_t seed);
+  Adaptation(graph::Executor& executor, const plugins::Model& model, plugins::Object& strategy, const Vault& vault,
+             std::uint64_t seed);
   Result<void> make_store(const plugins::BuildResult& build);
   Result<train::GradientProgram*> program_for(std::int64_t rows);
 

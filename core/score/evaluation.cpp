@@ -20,8 +20,8 @@ struct ChunkWindows {
   std::vector<Window> windows;
 };
 
-// A window belongs to the chunk of its first scored target; one that scores across a border is cut there, so that every target
-// is scored before the chunk it is in is trained on.
+// A window belongs to the chunk of its first scored target; one that scores across a border is cut there, so that every
+// target is scored before the chunk it is in is trained on.
 std::vector<ChunkWindows> split(const Plan& plan, std::int64_t targets, std::int64_t chunk_targets) {
   chunk_targets = std::clamp<std::int64_t>(chunk_targets, 1, std::max<std::int64_t>(targets, 1));
   const std::int64_t count = (targets + chunk_targets - 1) / chunk_targets;
@@ -46,20 +46,25 @@ std::vector<ChunkWindows> split(const Plan& plan, std::int64_t targets, std::int
   return chunks;
 }
 
-// Where the targets end that the plan scores. What is trained on must be scored: a plan with a hole before that is an error.
+// Where the targets end that the plan scores. What is trained on must be scored: a plan with a hole before that is an
+// error.
 Result<std::int64_t> scored_end(const Plan& plan, const plugins::Object* strategy) {
   std::int64_t end = 0;
   for (const Window& window : plan.windows) end = std::max(end, window.score_first + window.score_count);
   if (strategy != nullptr && plan.scored < end) {
-    return Error{Code::argument, strategy->instance(),
-                 fmt::format("cannot train on the stream: {} of the first {} targets are not scored by the evaluation plan; take "
-                             "an evaluator that scores every target",
-                             end - plan.scored, end)};
+    return Error{
+        Code::argument, strategy->instance(),
+        fmt::format(
+            "cannot train on the stream: {} of the first {} targets are not scored by the evaluation plan; take "
+            "an evaluator that scores every target",
+            end - plan.scored, end)};
   }
   return end;
 }
 
-std::vector<int> all_frozen(const plugins::BuildResult& build) { return std::vector<int>(build.parameters.size(), train::kNoOwner); }
+std::vector<int> all_frozen(const plugins::BuildResult& build) {
+  return std::vector<int>(build.parameters.size(), train::kNoOwner);
+}
 
 Result<train::ParameterStore> frozen_store(graph::Executor& executor, const plugins::Model& model,
                                            const std::vector<train::HostTensor>& weights) {
@@ -75,7 +80,8 @@ Result<train::ParameterStore> frozen_store(graph::Executor& executor, const plug
 
 }  // namespace
 
-Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationParts& parts, const EvaluationOptions& options,
+Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationParts& parts,
+                                  const EvaluationOptions& options,
                                   const std::function<void(const EvaluationProgress&)>& progress) {
   std::int64_t targets = parts.tokens->size() - 1;
   if (options.max_targets > 0) targets = std::min(targets, options.max_targets);
@@ -89,15 +95,16 @@ Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationPar
 
   std::unique_ptr<Adaptation> adaptation;
   if (parts.strategy != nullptr) {
-    auto made = Adaptation::make(executor, *parts.model, *parts.strategy, *parts.weights, *vault, options.context, options.seed);
+    auto made = Adaptation::make(executor, *parts.model, *parts.strategy, *parts.weights, *vault, options.context,
+                                 options.seed);
     if (!made) return made.error();
     adaptation = std::move(*made);
   }
   auto frozen = adaptation ? Result<train::ParameterStore>(train::ParameterStore())
                            : frozen_store(executor, *parts.model, *parts.weights);
   if (!frozen) return frozen.error();
-  auto scorer = Scorer::make(executor, *parts.model, adaptation ? adaptation->parameters() : *frozen, options.rows, options.context,
-                             *vault, **ledger, *parts.bytes);
+  auto scorer = Scorer::make(executor, *parts.model, adaptation ? adaptation->parameters() : *frozen, options.rows,
+                             options.context, *vault, **ledger, *parts.bytes);
   if (!scorer) return scorer.error();
 
   EvaluationReport report;
@@ -119,7 +126,9 @@ Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationPar
     if (!adaptation) continue;
     start = Clock::now();
     const auto count = static_cast<std::int64_t>(chunks.size());
-    if (auto done = adaptation->after_chunk(static_cast<std::int64_t>(i), count, chunks[i].first_target, chunks[i].targets); !done) {
+    if (auto done =
+            adaptation->after_chunk(static_cast<std::int64_t>(i), count, chunks[i].first_target, chunks[i].targets);
+        !done) {
       return done.error();
     }
     report.adapt_seconds += seconds_since(start);

@@ -1,5 +1,5 @@
-// One evaluation from weights to bits per byte: plan, score chunk by chunk, adapt between chunks where a strategy is given.
-// One thread.
+// One evaluation from weights to bits per byte: plan, score chunk by chunk, adapt between chunks where a strategy is
+// given. One thread.
 #pragma once
 
 #include <filesystem>
@@ -55,7 +55,8 @@ struct EvaluationReport {
 };
 
 // All targets of the stream: tokens - 1, so that the tail counts too.
-Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationParts& parts, const EvaluationOptions& options,
+Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationParts& parts,
+                                  const EvaluationOptions& options,
                                   const std::function<void(const EvaluationProgress&)>& progress);
 
 }  // namespace caddie::score

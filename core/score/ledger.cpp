@@ -107,7 +107,9 @@ Result<LedgerContent> decode_ledger(std::span<const std::uint8_t> bytes, const s
   }
   rest = rest.subspan(sizeof kMagic);
   const auto version = take<std::uint32_t>(rest);
-  if (version != kVersion) return bad(fmt::format("is a ledger of version {}; this program reads version {}", version, kVersion));
+  if (version != kVersion) {
+    return bad(fmt::format("is a ledger of version {}; this program reads version {}", version, kVersion));
+  }
   const auto subject_size = take<std::uint32_t>(rest);
   if (subject_size > kMaxSubject || subject_size > rest.size()) return bad("is cut off in its header");
   LedgerContent content;
@@ -123,7 +125,9 @@ Result<LedgerContent> decode_ledger(std::span<const std::uint8_t> bytes, const s
     Block block;
     block.version = take<std::uint64_t>(rest);
     const auto count = take<std::uint64_t>(rest);
-    if (rest.size() < sizeof digest || count > (rest.size() - sizeof digest) / kRecordBytes) return bad("has a block larger than the file");
+    if (rest.size() < sizeof digest || count > (rest.size() - sizeof digest) / kRecordBytes) {
+      return bad("has a block larger than the file");
+    }
     const std::size_t length = kBlockHeaderBytes + static_cast<std::size_t>(count) * kRecordBytes;
     digest = chain(digest, start.first(length));
     block.records.resize(static_cast<std::size_t>(count));
@@ -132,7 +136,9 @@ Result<LedgerContent> decode_ledger(std::span<const std::uint8_t> bytes, const s
       record.nll = take<double>(rest);
       record.bytes = take<std::uint32_t>(rest);
     }
-    if (std::memcmp(rest.data(), digest.data(), sizeof digest) != 0) return bad("was changed: a block's digest does not match the chain");
+    if (std::memcmp(rest.data(), digest.data(), sizeof digest) != 0) {
+      return bad("was changed: a block's digest does not match the chain");
+    }
     rest = rest.subspan(sizeof digest);
     ended = block.version == kEnd;
     if (ended && !block.records.empty()) return bad("has scores in the block that ends it");

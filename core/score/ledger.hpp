@@ -1,8 +1,8 @@
 // The ledger: every score, in the order it was sealed, append-only, in a hash chain.
 //
-// A record is one scored target; a block is what one scoring call sealed with one state of the weights. Each block's digest
-// covers the digest before it, and the file ends with a block that says so: nothing can be changed, taken out or cut off
-// afterwards without a trace. docs/formats/ledger.md has the bytes. A Ledger belongs to one thread.
+// A record is one scored target; a block is what one scoring call sealed with one state of the weights. Each block's
+// digest covers the digest before it, and the file ends with a block that says so: nothing can be changed, taken out or
+// cut off afterwards without a trace. docs/formats/ledger.md has the bytes. A Ledger belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct Block {
 
 class Ledger {
  public:
-  // Begins a new ledger; `subject` says what is scored (digests of artifact and data). An existing file is replaced. An empty
-  // path makes a ledger that keeps the chain of digests and writes no file.
+  // Begins a new ledger; `subject` says what is scored (digests of artifact and data). An existing file is replaced. An
+  // empty path makes a ledger that keeps the chain of digests and writes no file.
   static Result<std::unique_ptr<Ledger>> create(const std::filesystem::path& path, const std::string& subject);
   ~Ledger();
 

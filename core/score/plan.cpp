@@ -21,9 +21,10 @@ caddie_code add(caddie_windows* handle, int64_t first, int64_t length, int64_t s
   const bool fits = inside && length <= collector.context;
   const bool scores = fits && score_count >= 0 && score_first >= first && score_first - first <= length - score_count;
   if (!scores) {
-    collector.error = fmt::format("planned the window [{}, {}+{}) that scores [{}, {}+{}); with {} targets and a context of {} it must lie "
-                                  "inside the stream, be no longer than the context, and contain what it scores",
-                                  first, first, length, score_first, score_first, score_count, collector.targets, collector.context);
+    collector.error = fmt::format(
+        "planned the window [{}, {}+{}) that scores [{}, {}+{}); with {} targets and a context of {} it must lie "
+        "inside the stream, be no longer than the context, and contain what it scores",
+        first, first, length, score_first, score_first, score_count, collector.targets, collector.context);
     return CADDIE_ERROR_ARGUMENT;
   }
   collector.plan.windows.push_back({first, length, score_first, score_count});
@@ -75,10 +76,12 @@ Result<Plan> make_plan(const plugins::Object& evaluator, std::int64_t targets, s
   if (code != CADDIE_OK) return plugins::to_error(code, error, evaluator.instance());
   const std::int64_t repeats = drop_repeats(collector.plan, targets);
   if (repeats > 0) {
-    collector.plan.remarks.push_back(fmt::format("{} targets were planned to be scored again; their first score counts", repeats));
+    collector.plan.remarks.push_back(
+        fmt::format("{} targets were planned to be scored again; their first score counts", repeats));
   }
   if (collector.plan.scored < targets) {
-    collector.plan.remarks.push_back(fmt::format("{} of {} targets are not scored", targets - collector.plan.scored, targets));
+    collector.plan.remarks.push_back(
+        fmt::format("{} of {} targets are not scored", targets - collector.plan.scored, targets));
   }
   return std::move(collector.plan);
 }

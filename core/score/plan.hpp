@@ -23,8 +23,8 @@ struct Plan {
   std::int64_t scored = 0;           // sum of score_count
 };
 
-// Asks the evaluator. Windows outside the stream, longer than the context, or that score what they do not contain are errors;
-// a target scored twice counts with its first score only and is a remark.
+// Asks the evaluator. Windows outside the stream, longer than the context, or that score what they do not contain are
+// errors; a target scored twice counts with its first score only and is a remark.
 Result<Plan> make_plan(const plugins::Object& evaluator, std::int64_t targets, std::int64_t context);
 
 // Windows of the context, end to end, every target once; the host's own plan where no evaluator is given.

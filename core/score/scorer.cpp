@@ -17,8 +17,9 @@ Scorer::Scorer(graph::Executor& executor, Vault& vault, Ledger& ledger, const da
     : executor_(&executor), vault_(&vault), ledger_(&ledger), bytes_(&bytes), scalars_(executor) {}
 
 Result<std::unique_ptr<Scorer>> Scorer::make(graph::Executor& executor, const plugins::Model& model,
-                                             const train::ParameterStore& parameters, std::int64_t rows, std::int64_t context,
-                                             Vault& vault, Ledger& ledger, const data::ByteTable& bytes) {
+                                             const train::ParameterStore& parameters, std::int64_t rows,
+                                             std::int64_t context, Vault& vault, Ledger& ledger,
+                                             const data::ByteTable& bytes) {
   auto self = std::unique_ptr<Scorer>(new Scorer(executor, vault, ledger, bytes));
   self->rows_ = rows;
   self->context_ = context;
@@ -29,7 +30,8 @@ Result<std::unique_ptr<Scorer>> Scorer::make(graph::Executor& executor, const pl
   auto build = model.build(request);
   if (!build) return build.error();
   if (!build->states.empty()) {
-    return Error{Code::unsupported, build->states.front().path, "is a state that changes while scoring; scores would depend on their order"};
+    return Error{Code::unsupported, build->states.front().path,
+                 "is a state that changes while scoring; scores would depend on their order"};
   }
   build->graph.output("nll", build->wire("nll"));
   const auto fused = graph::fuse_linear_cross_entropy(build->graph);
@@ -75,7 +77,8 @@ Result<void> Scorer::fill(std::span<const Window> windows) {
   for (std::size_t row = 0; row < windows.size(); ++row) {
     const auto at = row * static_cast<std::size_t>(context_);
     const auto length = static_cast<std::size_t>(windows[row].length);
-    auto done = vault_->window(windows[row].first, std::span(tokens_).subspan(at, length), std::span(targets_).subspan(at, length));
+    auto done = vault_->window(windows[row].first, std::span(tokens_).subspan(at, length),
+                               std::span(targets_).subspan(at, length));
     if (!done) return done;
   }
   if (auto done = executor_->upload({tokens_buffer_, 0}, std::as_bytes(std::span(tokens_))); !done) return done;
@@ -103,7 +106,8 @@ Result<void> Scorer::seal(const Window& window, std::size_t row, std::span<const
     const std::size_t cell = row * static_cast<std::size_t>(context_) + position;
     const double score = static_cast<double>(nll[position]);
     if (!std::isfinite(score)) {
-      return Error{Code::state, fmt::format("target {}", target), fmt::format("has the score {}; the weights give no distribution here", score)};
+      return Error{Code::state, fmt::format("target {}", target),
+                   fmt::format("has the score {}; the weights give no distribution here", score)};
     }
     if (auto done = vault_->seal(target); !done) return done;
     const auto bytes = static_cast<std::uint32_t>(

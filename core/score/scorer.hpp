@@ -1,5 +1,5 @@
-// The scorer: runs windows through the model, takes each target's score itself, seals it, and only then frees the token.
-// One thread. Executor, model, weights, vault and ledger must outlive it.
+// The scorer: runs windows through the model, takes each target's score itself, seals it, and only then frees the
+// token. One thread. Executor, model, weights, vault and ledger must outlive it.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,8 @@
 
 namespace caddie::score {
 
-// Sums over sealed targets. Doubles are exact for the byte counts and good to 1e-12 for the scores: compensated summation.
+// Sums over sealed targets. Doubles are exact for the byte counts and good to 1e-12 for the scores: compensated
+// summation.
 struct Totals {
   double nll = 0;           // nats
   std::int64_t targets = 0;
@@ -33,8 +34,9 @@ class Scorer {
  public:
   // Programs for windows of `rows` x `context`.
   static Result<std::unique_ptr<Scorer>> make(graph::Executor& executor, const plugins::Model& model,
-                                              const train::ParameterStore& parameters, std::int64_t rows, std::int64_t context,
-                                              Vault& vault, Ledger& ledger, const data::ByteTable& bytes);
+                                              const train::ParameterStore& parameters, std::int64_t rows,
+                                              std::int64_t context, Vault& vault, Ledger& ledger,
+                                              const data::ByteTable& bytes);
 
   // Scores these windows with the weights as they are (`version` counts adaptations) and seals the scores.
   Result<void> score(std::span<const Window> windows, std::uint64_t version);

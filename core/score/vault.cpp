@@ -11,8 +11,9 @@ Vault::Vault(const data::TokenStream& stream, std::int64_t targets)
 
 Result<Vault> Vault::make(const data::TokenStream& stream, std::int64_t targets) {
   if (targets < 1 || targets > stream.size() - 1) {
-    return Error{Code::argument, "validation", fmt::format("{} targets are to be scored, the stream of {} tokens has {}", targets,
-                                                           stream.size(), std::max<std::int64_t>(stream.size() - 1, 0))};
+    return Error{Code::argument, "validation",
+                 fmt::format("{} targets are to be scored, the stream of {} tokens has {}", targets, stream.size(),
+                             std::max<std::int64_t>(stream.size() - 1, 0))};
   }
   return Vault(stream, targets);
 }
@@ -24,10 +25,11 @@ bool Vault::are_sealed(std::int64_t first_target, std::int64_t count) const {
 }
 
 Result<std::vector<std::int32_t>> Vault::read(std::int64_t first_token, std::int64_t count) const {
-  const bool inside = first_token >= 0 && count >= 0 && first_token <= targets_ + 1 && count <= targets_ + 1 - first_token;
+  const bool inside =
+      first_token >= 0 && count >= 0 && first_token <= targets_ + 1 && count <= targets_ + 1 - first_token;
   if (!inside) {
-    return Error{Code::argument, "validation", fmt::format("{} tokens from token {} were asked for, there are {}", count,
-                                                           first_token, targets_ + 1)};
+    return Error{Code::argument, "validation",
+                 fmt::format("{} tokens from token {} were asked for, there are {}", count, first_token, targets_ + 1)};
   }
   // Token 0 is free; token i is target i-1.
   const std::int64_t first_target = std::max<std::int64_t>(first_token - 1, 0);

@@ -1,7 +1,7 @@
 // The token vault: the validation tokens, handed out only after their scores are sealed.
 //
-// Target j is token j+1. Token 0 is free; token j+1 is free once target j is sealed. The scorer alone may see more, for the
-// causal network inside the executor. One thread.
+// Target j is token j+1. Token 0 is free; token j+1 is free once target j is sealed. The scorer alone may see more, for
+// the causal network inside the executor. One thread.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,9 @@ std::string shape_name(const graph::Shape& shape) {
   return name;
 }
 
-std::size_t member_bytes(const Bank& bank) { return static_cast<std::size_t>(bank.member_shape.elements()) * sizeof(float); }
+std::size_t member_bytes(const Bank& bank) {
+  return static_cast<std::size_t>(bank.member_shape.elements()) * sizeof(float);
+}
 
 }  // namespace
 
@@ -26,15 +28,18 @@ graph::Shape Bank::shape() const {
   return shape;
 }
 
-Result<ParameterStore> ParameterStore::make(graph::Executor& executor, const std::vector<plugins::TensorDeclaration>& parameters,
-                                            const std::vector<int>& owner, const std::vector<std::string>& owner_names) {
+Result<ParameterStore> ParameterStore::make(graph::Executor& executor,
+                                            const std::vector<plugins::TensorDeclaration>& parameters,
+                                            const std::vector<int>& owner,
+                                            const std::vector<std::string>& owner_names) {
   ParameterStore store;
   store.executor_ = &executor;
   store.parameters_ = parameters;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const plugins::TensorDeclaration& tensor = parameters[i];
     if (tensor.shape.rank() >= graph::Shape::kMaxRank) {
-      return Error{Code::shape, tensor.path, fmt::format("has shape {}; parameters have at most seven axes", tensor.shape.text())};
+      return Error{Code::shape, tensor.path,
+                   fmt::format("has shape {}; parameters have at most seven axes", tensor.shape.text())};
     }
     auto bank = std::ranges::find_if(store.banks_, [&](const Bank& candidate) {
       return candidate.owner == owner[i] && candidate.role == tensor.role && candidate.member_shape == tensor.shape;
@@ -96,9 +101,12 @@ Result<void> ParameterStore::load(const std::vector<HostTensor>& tensors) {
     }
     if (found->second->shape != tensor.shape) {
       return Error{Code::shape, tensor.path,
-                   fmt::format("has shape {} in the model and {} in the stored weights", tensor.shape.text(), found->second->shape.text())};
+                   fmt::format("has shape {} in the model and {} in the stored weights", tensor.shape.text(),
+                               found->second->shape.text())};
     }
-    if (auto done = executor_->upload(values(tensor.path), std::as_bytes(std::span(found->second->values))); !done) return done;
+    if (auto done = executor_->upload(values(tensor.path), std::as_bytes(std::span(found->second->values))); !done) {
+      return done;
+    }
   }
   return {};
 }
@@ -116,7 +124,9 @@ Result<std::vector<HostTensor>> ParameterStore::download_from(const std::vector<
     HostTensor host{tensor.path, tensor.role, tensor.layer, tensor.shape, {}};
     host.values.resize(static_cast<std::size_t>(tensor.shape.elements()));
     const graph::BufferView view{bank_values[slot.bank], slot.member * member_bytes(banks_[slot.bank])};
-    if (auto done = executor_->download(std::as_writable_bytes(std::span(host.values)), view); !done) return done.error();
+    if (auto done = executor_->download(std::as_writable_bytes(std::span(host.values)), view); !done) {
+      return done.error();
+    }
     tensors.push_back(std::move(host));
   }
   return tensors;
@@ -124,7 +134,9 @@ Result<std::vector<HostTensor>> ParameterStore::download_from(const std::vector<
 
 Result<std::vector<float>> ParameterStore::download_gradient(const std::string& path) const {
   std::vector<float> values(static_cast<std::size_t>(parameters_[slots_.at(path).declaration].shape.elements()));
-  if (auto done = executor_->download(std::as_writable_bytes(std::span(values)), gradient(path)); !done) return done.error();
+  if (auto done = executor_->download(std::as_writable_bytes(std::span(values)), gradient(path)); !done) {
+    return done.error();
+  }
   return values;
 }
 

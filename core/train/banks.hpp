@@ -1,5 +1,5 @@
-// Banks: parameters of one shape, role and owner, stacked on a leading axis in one contiguous buffer. An optimizer updates a
-// bank at once; the model's graph sees each member as a slice of it.
+// Banks: parameters of one shape, role and owner, stacked on a leading axis in one contiguous buffer. An optimizer
+// updates a bank at once; the model's graph sees each member as a slice of it.
 //
 // A ParameterStore owns the device memory of all values, and of the gradients of owned banks. One thread.
 #pragma once
@@ -42,7 +42,8 @@ struct HostTensor {
 class ParameterStore {
  public:
   // owner[i] is the index of the optimizer that owns parameters[i], or kNoOwner; owner_names are for bank names.
-  static Result<ParameterStore> make(graph::Executor& executor, const std::vector<plugins::TensorDeclaration>& parameters,
+  static Result<ParameterStore> make(graph::Executor& executor,
+                                     const std::vector<plugins::TensorDeclaration>& parameters,
                                      const std::vector<int>& owner, const std::vector<std::string>& owner_names);
 
   [[nodiscard]] const std::vector<Bank>& banks() const { return banks_; }

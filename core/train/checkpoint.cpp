@@ -114,12 +114,16 @@ Result<Checkpoint> decode_checkpoint(std::span<const std::uint8_t> bytes, const 
     return bad("is no checkpoint of Caddie");
   }
   const auto version = file.number<std::uint32_t>();
-  if (version != kVersion) return bad(fmt::format("is a checkpoint of version {}; this program reads version {}", version, kVersion));
+  if (version != kVersion) {
+    return bad(fmt::format("is a checkpoint of version {}; this program reads version {}", version, kVersion));
+  }
   const auto digest = file.take(kDigestBytes);
   if (!file.ok()) return bad("is cut off in its header");
   const auto body = bytes.subspan(sizeof kMagic + sizeof kVersion + kDigestBytes);
   const Sha256Digest actual = sha256(body);
-  if (std::memcmp(digest.data(), actual.data(), kDigestBytes) != 0) return bad("is damaged: its digest does not match its content");
+  if (std::memcmp(digest.data(), actual.data(), kDigestBytes) != 0) {
+    return bad("is damaged: its digest does not match its content");
+  }
 
   Reader reader(body);
   Checkpoint checkpoint;
@@ -138,7 +142,8 @@ Result<Checkpoint> decode_checkpoint(std::span<const std::uint8_t> bytes, const 
 }
 
 Result<void> write_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint) {
-  return write_atomically(folder / fmt::format("step-{:010}.checkpoint", checkpoint.step), encode_checkpoint(checkpoint));
+  return write_atomically(folder / fmt::format("step-{:010}.checkpoint", checkpoint.step),
+                          encode_checkpoint(checkpoint));
 }
 
 Result<std::optional<Checkpoint>> newest_checkpoint(const std::filesystem::path& folder, const std::string& run_digest,

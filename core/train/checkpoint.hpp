@@ -1,5 +1,5 @@
-// Checkpoints: everything a training run needs to go on with the same bits. A file is a header of named sections and their
-// bytes, with a digest over all; it is written under a temporary name, synced and renamed.
+// Checkpoints: everything a training run needs to go on with the same bits. A file is a header of named sections and
+// their bytes, with a digest over all; it is written under a temporary name, synced and renamed.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ std::vector<std::uint8_t> encode_checkpoint(const Checkpoint& checkpoint);
 Result<Checkpoint> decode_checkpoint(std::span<const std::uint8_t> bytes, const std::string& where);
 
 Result<void> write_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint);
-// The newest checkpoint of the folder that is whole and belongs to the run; nothing when there is none. Damaged ones are
-// passed over and named in `skipped`.
+// The newest checkpoint of the folder that is whole and belongs to the run; nothing when there is none. Damaged ones
+// are passed over and named in `skipped`.
 Result<std::optional<Checkpoint>> newest_checkpoint(const std::filesystem::path& folder, const std::string& run_digest,
                                                     std::vector<std::string>* skipped);
 // Removes all but the newest `keep`.

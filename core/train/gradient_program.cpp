@@ -23,7 +23,8 @@ Value mean_of(graph::Graph& graph, Value value) {
 
 }  // namespace
 
-Result<void> bind_parameters(graph::Program& program, const plugins::BuildResult& build, const ParameterStore& parameters) {
+Result<void> bind_parameters(graph::Program& program, const plugins::BuildResult& build,
+                             const ParameterStore& parameters) {
   for (const plugins::TensorDeclaration& tensor : build.parameters) {
     if (!parameters.contains(tensor.path)) {
       return Error{Code::internal, tensor.path, "appears in a later phase of the run and has no values"};
@@ -123,7 +124,8 @@ Result<void> GradientProgram::bind(ParameterStore& parameters, StateStore& state
   return tie("nll", sizeof(float), nll_);
 }
 
-Result<void> GradientProgram::run(const TokenBatch& batch, const caddie_step& step, int part, const graph::RunKey& key) {
+Result<void> GradientProgram::run(const TokenBatch& batch, const caddie_step& step, int part,
+                                  const graph::RunKey& key) {
   if (auto done = executor_->upload({tokens_, 0}, std::as_bytes(std::span(batch.tokens))); !done) return done;
   if (auto done = executor_->upload({targets_, 0}, std::as_bytes(std::span(batch.targets))); !done) return done;
   if (options_.request.segments) {
@@ -137,8 +139,12 @@ Result<void> GradientProgram::run(const TokenBatch& batch, const caddie_step& st
 Result<LossReport> GradientProgram::report() const {
   float loss = 0;
   float nll = 0;
-  if (auto done = executor_->download(std::as_writable_bytes(std::span(&loss, 1)), {loss_, 0}); !done) return done.error();
-  if (auto done = executor_->download(std::as_writable_bytes(std::span(&nll, 1)), {nll_, 0}); !done) return done.error();
+  if (auto done = executor_->download(std::as_writable_bytes(std::span(&loss, 1)), {loss_, 0}); !done) {
+    return done.error();
+  }
+  if (auto done = executor_->download(std::as_writable_bytes(std::span(&nll, 1)), {nll_, 0}); !done) {
+    return done.error();
+  }
   return LossReport{static_cast<double>(loss), static_cast<double>(nll)};
 }
 

@@ -36,11 +36,14 @@ class GradientProgram {
     int accumulate = 1;             // batches whose gradients are averaged into one
   };
 
-  // Builds, differentiates and compiles. Owned parameters of the store without a gradient path are named in without_gradient().
+  // Builds, differentiates and compiles. Owned parameters of the store without a gradient path are named in
+  // without_gradient().
   static Result<std::unique_ptr<GradientProgram>> make(graph::Executor& executor, const plugins::Model& model,
-                                                       ParameterStore& parameters, StateStore& states, const Options& options);
+                                                       ParameterStore& parameters, StateStore& states,
+                                                       const Options& options);
 
-  // Number `part` of `accumulate` batches of one step: gradients of part 0 replace, later ones add, each times 1/accumulate.
+  // Number `part` of `accumulate` batches of one step: gradients of part 0 replace, later ones add, each times
+  // 1/accumulate.
   Result<void> run(const TokenBatch& batch, const caddie_step& step, int part, const graph::RunKey& key);
   // Waits for the last run.
   Result<LossReport> report() const;
@@ -68,6 +71,7 @@ class GradientProgram {
 };
 
 // The store's parameters in this build, or an error that names one the store does not have.
-Result<void> bind_parameters(graph::Program& program, const plugins::BuildResult& build, const ParameterStore& parameters);
+Result<void> bind_parameters(graph::Program& program, const plugins::BuildResult& build,
+                             const ParameterStore& parameters);
 
 }  // namespace caddie::train

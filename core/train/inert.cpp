@@ -68,7 +68,8 @@ bool only_adds(const BuildResult& build, const HookCall& call) {
   const auto gradients = graph::gradients(copy, call.outputs[0], before);
   if (!gradients || gradients->front() == 0) return false;
   const graph::Node& node = copy.nodes()[copy.info(gradients->front()).node];
-  return node.op == graph::Op::constant && std::ranges::equal(node.attributes.reals("values"), std::vector<double>{1.0});
+  return node.op == graph::Op::constant &&
+         std::ranges::equal(node.attributes.reals("values"), std::vector<double>{1.0});
 }
 
 // What the block made of the loss has another gradient for some parameter than the loss it was given.
@@ -151,7 +152,8 @@ Result<void> GradientWatch::check(const InertAllowance& allowance) const {
   }
   if (inert.empty()) return {};
   return Error{Code::state, "inert",
-               fmt::format("parameters whose gradient was exactly zero over their first {} steps: {}", kSteps, names_and_advice(inert))};
+               fmt::format("parameters whose gradient was exactly zero over their first {} steps: {}", kSteps,
+                           names_and_advice(inert))};
 }
 
 }  // namespace caddie::train

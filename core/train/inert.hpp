@@ -28,20 +28,21 @@ class InertAllowance {
 
 // Blocks that, in no build given, provided a value, changed one, declared a tensor, or altered the plan; and blocks of
 // "loss.term" or "loss.weight" whose change no parameter's gradient feels. One error names them all.
-Result<void> check_blocks(const std::vector<std::string>& blocks, const std::vector<const plugins::BuildResult*>& builds,
-                          const InertAllowance& allowance);
+Result<void> check_blocks(const std::vector<std::string>& blocks,
+                          const std::vector<const plugins::BuildResult*>& builds, const InertAllowance& allowance);
 
 // Parameters without a path from the loss, one error for all.
 Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance);
 
-// Watches gradients over the first steps. Zero-initialised factors (an output projection that starts at zero) keep the gradient
-// of what stands before them at zero for a step or two; kSteps steps are enough for such chains.
+// Watches gradients over the first steps. Zero-initialised factors (an output projection that starts at zero) keep the
+// gradient of what stands before them at zero for a step or two; kSteps steps are enough for such chains.
 class GradientWatch {
  public:
   static constexpr int kSteps = 4;
 
   explicit GradientWatch(const ParameterStore& store) : store_(&store) {}
-  // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named for.
+  // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named
+  // for.
   Result<void> observe(const std::vector<std::string>& paths);
   // These were watched before (by the run that a checkpoint is of).
   void trust(const std::vector<std::string>& paths);

@@ -17,17 +17,20 @@ std::vector<float> random_field(const plugins::TensorDeclaration& tensor, std::u
   const std::uint64_t site = hash_text(tensor.path);
   std::vector<float> field(static_cast<std::size_t>(tensor.shape.elements()));
   for (std::size_t i = 0; i < field.size(); ++i) {
-    field[i] = normal ? graph::normal_at(seed, kInitStream, 0, site, i) : graph::uniform_at(seed, kInitStream, 0, site, i);
+    field[i] =
+        normal ? graph::normal_at(seed, kInitStream, 0, site, i) : graph::uniform_at(seed, kInitStream, 0, site, i);
   }
   return field;
 }
 
 }  // namespace
 
-std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain, const std::vector<float>& gaussian) {
+std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain,
+                                     const std::vector<float>& gaussian) {
   using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const bool wide = rows < columns;
-  const Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> source(gaussian.data(), rows, columns);
+  const Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> source(gaussian.data(),
+                                                                                                       rows, columns);
   Matrix tall = wide ? Matrix(source.cast<double>().transpose()) : Matrix(source.cast<double>());
   const Eigen::HouseholderQR<Matrix> qr(tall);
   Matrix q = qr.householderQ() * Matrix::Identity(tall.rows(), tall.cols());
@@ -60,7 +63,8 @@ Result<std::vector<float>> initial_values(const plugins::TensorDeclaration& tens
     }
     case CADDIE_INIT_ORTHOGONAL: {
       if (tensor.shape.rank() < 2) {
-        return Error{Code::shape, tensor.path, fmt::format("has shape {}; only a matrix can start orthogonal", tensor.shape.text())};
+        return Error{Code::shape, tensor.path,
+                     fmt::format("has shape {}; only a matrix can start orthogonal", tensor.shape.text())};
       }
       const std::int64_t rows = tensor.shape[0];
       return orthogonal_matrix(rows, tensor.shape.elements() / rows, init.a, random_field(tensor, seed, true));
@@ -71,7 +75,8 @@ Result<std::vector<float>> initial_values(const plugins::TensorDeclaration& tens
       return values;
     }
     default:
-      return Error{Code::unsupported, tensor.path, fmt::format("asks for initialiser {}, which this host does not know", init.kind)};
+      return Error{Code::unsupported, tensor.path,
+                   fmt::format("asks for initialiser {}, which this host does not know", init.kind)};
   }
 }
 

@@ -1,5 +1,5 @@
-// Initial values of parameters and states: a pure function of the run's seed and the tensor's path, so that adding a block
-// changes no other tensor. Any thread.
+// Initial values of parameters and states: a pure function of the run's seed and the tensor's path, so that adding a
+// block changes no other tensor. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@ Result<std::vector<float>> initial_values(const plugins::TensorDeclaration& tens
 
 // rows x columns with orthonormal rows or columns, whichever are fewer (Saxe et al. 2013, arXiv:1312.6120): Q of the QR
 // decomposition of a Gaussian matrix, signs fixed by the diagonal of R. `gaussian` has rows * columns entries.
-std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain, const std::vector<float>& gaussian);
+std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain,
+                                     const std::vector<float>& gaussian);
 
 }  // namespace caddie::train

@@ -22,14 +22,17 @@ struct Placed {
 };
 
 // The tensor that one header entry describes, or an error that names it.
-Result<Placed> read_tensor(const std::string& path, const Json& entry, const Json& metadata, std::span<const std::uint8_t> data,
-                           const std::string& where) {
-  const auto bad = [&](const char* text) { return Error{Code::format, where, fmt::format("tensor \"{}\" {}", path, text)}; };
+Result<Placed> read_tensor(const std::string& path, const Json& entry, const Json& metadata,
+                           std::span<const std::uint8_t> data, const std::string& where) {
+  const auto bad = [&](const char* text) {
+    return Error{Code::format, where, fmt::format("tensor \"{}\" {}", path, text)};
+  };
   if (!entry.is_object() || entry.value("dtype", Json()) != "F32") return bad("is not of type F32");
   const Json shape = entry.value("shape", Json());
   const Json offsets = entry.value("data_offsets", Json());
   if (!shape.is_array() || shape.size() > graph::Shape::kMaxRank) return bad("has no shape of up to eight axes");
-  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+      !offsets[1].is_number_unsigned()) {
     return bad("has no data_offsets");
   }
   HostTensor tensor;
@@ -44,7 +47,9 @@ Result<Placed> read_tensor(const std::string& path, const Json& entry, const Jso
   }
   const auto begin = offsets[0].get<std::uint64_t>();
   const auto end = offsets[1].get<std::uint64_t>();
-  if (begin > end || end > data.size() || end - begin != elements * sizeof(float)) return bad("has offsets that do not fit its shape");
+  if (begin > end || end > data.size() || end - begin != elements * sizeof(float)) {
+    return bad("has offsets that do not fit its shape");
+  }
   tensor.values.resize(static_cast<std::size_t>(elements));
   std::memcpy(tensor.values.data(), data.data() + begin, static_cast<std::size_t>(end - begin));
   if (metadata.is_object()) {
@@ -62,12 +67,14 @@ Result<void> check_layout(const std::vector<Placed>& placed, std::uint64_t data_
   for (const Placed& next : placed) {
     if (next.begin != end) {
       return Error{Code::format, where,
-                   fmt::format("tensor \"{}\" begins at byte {} of the data, the one before it ends at {}", next.tensor.path,
-                               next.begin, end)};
+                   fmt::format("tensor \"{}\" begins at byte {} of the data, the one before it ends at {}",
+                               next.tensor.path, next.begin, end)};
     }
     end += next.tensor.values.size() * sizeof(float);
   }
-  if (end != data_bytes) return Error{Code::format, where, fmt::format("has {} bytes of data for {} bytes of tensors", data_bytes, end)};
+  if (end != data_bytes) {
+    return Error{Code::format, where, fmt::format("has {} bytes of data for {} bytes of tensors", data_bytes, end)};
+  }
   return {};
 }
 
@@ -87,7 +94,8 @@ std::vector<std::uint8_t> encode_safetensors(const std::vector<HostTensor>& tens
     offset = end;
   }
   header["__metadata__"] = std::move(metadata);
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);  // never throws, whatever a path holds
+  std::string text =
+      header.dump(-1, ' ', false, Json::error_handler_t::replace);  // never throws, whatever a path holds
   text.resize((text.size() + 7) / 8 * 8, ' ');  // tensors begin at a multiple of eight
 
   std::vector<std::uint8_t> bytes(kLengthBytes + text.size() + offset);

@@ -1,5 +1,5 @@
-// Weights on disk in the safetensors format (huggingface/safetensors): an 8-byte little-endian header length, a JSON header
-// with type, shape and offsets of each tensor, then the bytes. Readable by the tools people have. Any thread.
+// Weights on disk in the safetensors format (huggingface/safetensors): an 8-byte little-endian header length, a JSON
+// header with type, shape and offsets of each tensor, then the bytes. Readable by the tools people have. Any thread.
 //
 // Role and layer of each tensor stand in the header's "__metadata__" as "role:<path>" and "layer:<path>".
 #pragma once

@@ -5,7 +5,9 @@
 namespace caddie::train {
 namespace {
 
-const data::TokenStream& stream_of(const caddie_tokens* tokens) { return reinterpret_cast<const ShardTokens*>(tokens)->stream(); }
+const data::TokenStream& stream_of(const caddie_tokens* tokens) {
+  return reinterpret_cast<const ShardTokens*>(tokens)->stream();
+}
 
 uint64_t shard_count(const caddie_tokens* tokens) { return stream_of(tokens).shards().size(); }
 

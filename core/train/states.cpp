@@ -15,7 +15,8 @@ std::size_t state_bytes(const graph::Executor& executor, const plugins::TensorDe
 }
 
 // The current values of the bank whose leaf has this name.
-Result<std::vector<float>> bank_values(graph::Executor& executor, const ParameterStore& parameters, const std::string& leaf) {
+Result<std::vector<float>> bank_values(graph::Executor& executor, const ParameterStore& parameters,
+                                       const std::string& leaf) {
   const auto bank = std::ranges::find(parameters.banks(), leaf, &Bank::name);
   if (bank == parameters.banks().end()) return Error{Code::internal, leaf, "is no bank a state could start from"};
   std::vector<float> values(static_cast<std::size_t>(bank->shape().elements()));
@@ -90,7 +91,8 @@ Result<void> ScalarInputs::set(const caddie_step& step) {
     if (entry.scalar.function == nullptr) continue;
     const double value = entry.scalar.function(entry.scalar.user, &step);
     if (!std::isfinite(value)) {
-      return Error{Code::argument, entry.scalar.leaf, fmt::format("is {} at step {}; a step scalar must be finite", value, step.step)};
+      return Error{Code::argument, entry.scalar.leaf,
+                   fmt::format("is {} at step {}; a step scalar must be finite", value, step.step)};
     }
     const auto number = static_cast<float>(value);
     if (auto done = executor_->upload({entry.buffer, 0}, std::as_bytes(std::span(&number, 1))); !done) return done;

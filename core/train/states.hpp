@@ -19,8 +19,10 @@ class StateStore {
  public:
   explicit StateStore(graph::Executor& executor) : executor_(&executor) {}
 
-  // Makes and initialises states that are not there yet. A state that copies a bank's leaf takes the bank's current values.
-  Result<void> add(const std::vector<plugins::TensorDeclaration>& states, const ParameterStore& parameters, std::uint64_t seed);
+  // Makes and initialises states that are not there yet. A state that copies a bank's leaf takes the bank's current
+  // values.
+  Result<void> add(const std::vector<plugins::TensorDeclaration>& states, const ParameterStore& parameters,
+                   std::uint64_t seed);
   // Every state as it was made.
   Result<void> reset(const ParameterStore& parameters, std::uint64_t seed);
   // Ties every state of the list to a program.

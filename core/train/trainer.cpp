@@ -23,7 +23,8 @@ std::vector<std::string> block_names(const plugins::Model& model) {
 std::vector<plugins::TensorDeclaration> joined(const plugins::BuildResult& first, const plugins::BuildResult& last) {
   std::vector<plugins::TensorDeclaration> all = first.parameters;
   for (const plugins::TensorDeclaration& tensor : last.parameters) {
-    const bool known = std::ranges::any_of(all, [&](const plugins::TensorDeclaration& other) { return other.path == tensor.path; });
+    const bool known =
+        std::ranges::any_of(all, [&](const plugins::TensorDeclaration& other) { return other.path == tensor.path; });
     if (!known) all.push_back(tensor);
   }
   return all;
@@ -39,9 +40,11 @@ Trainer::Trainer(graph::Executor& executor, const TrainerParts& parts, const Tra
       watch_(store_),
       shard_tokens_(*parts.tokens, parts.model->dims().bos) {}
 
-Result<std::unique_ptr<Trainer>> Trainer::make(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options) {
+Result<std::unique_ptr<Trainer>> Trainer::make(graph::Executor& executor, const TrainerParts& parts,
+                                               const TrainerOptions& options) {
   if (options.steps <= 0 && options.budget_seconds <= 0) {
-    return Error{Code::argument, "/train", "has neither \"steps\" nor a time budget: the run would never end; give one of them"};
+    return Error{Code::argument, "/train",
+                 "has neither \"steps\" nor a time budget: the run would never end; give one of them"};
   }
   auto trainer = std::unique_ptr<Trainer>(new Trainer(executor, parts, options));
   if (auto done = trainer->prepare(); !done) return done.error();
@@ -64,7 +67,9 @@ Result<void> Trainer::prepare() {
   request.mode = CADDIE_MODE_EVALUATE;
   const auto evaluation = parts_.model->build(request);
   if (!evaluation) return evaluation.error();
-  if (auto done = check_blocks(block_names(*parts_.model), {&*first, &*last, &*evaluation}, options_.inert); !done) return done;
+  if (auto done = check_blocks(block_names(*parts_.model), {&*first, &*last, &*evaluation}, options_.inert); !done) {
+    return done;
+  }
   for (const plugins::BuildResult* build : {&*first, &*last}) {
     progress_thresholds_.insert(build->progress_thresholds.begin(), build->progress_thresholds.end());
     scale_thresholds_.insert(build->scale_thresholds.begin(), build->scale_thresholds.end());
@@ -147,7 +152,9 @@ Result<void> Trainer::clear_gradients(const std::vector<std::string>& paths) {
     const bool without = std::ranges::find(paths, tensor.path) != paths.end();
     if (!store_.is_owned(tensor.path) || (in_phase && !without)) continue;
     const std::vector<float> zeros(static_cast<std::size_t>(tensor.shape.elements()), 0.0f);
-    if (auto done = executor_->upload(store_.gradient(tensor.path), std::as_bytes(std::span(zeros))); !done) return done;
+    if (auto done = executor_->upload(store_.gradient(tensor.path), std::as_bytes(std::span(zeros))); !done) {
+      return done;
+    }
   }
   return {};
 }
@@ -193,7 +200,9 @@ caddie_step Trainer::position() const {
   return step;
 }
 
-UpdateProgram::Options Trainer::update_options() const { return {options_.clip_norm, options_.seed, parts_.model->dims()}; }
+UpdateProgram::Options Trainer::update_options() const {
+  return {options_.clip_norm, options_.seed, parts_.model->dims()};
+}
 
 Result<LossReport> Trainer::run_gradients(const caddie_step& position) {
   LossReport mean;
@@ -220,9 +229,11 @@ Result<StepReport> Trainer::step() {
   const auto loss = run_gradients(position);
   if (!loss) return loss.error();
   if (!std::isfinite(loss->loss)) {
-    return Error{Code::state, fmt::format("step {}", step_),
-                 fmt::format("the loss is {}: the run diverged (learning-rate scale {:.4g}); lower the learning rates or clip gradients",
-                             loss->loss, position.scale)};
+    return Error{
+        Code::state, fmt::format("step {}", step_),
+        fmt::format(
+            "the loss is {}: the run diverged (learning-rate scale {:.4g}); lower the learning rates or clip gradients",
+            loss->loss, position.scale)};
   }
   if (auto done = watch_.observe(gradients_->with_gradient()); !done) return done.error();
   if (auto done = watch_.check(options_.inert); !done) return done.error();
@@ -275,7 +286,8 @@ Result<void> Trainer::restore(const Checkpoint& checkpoint) {
   const auto put = [&](const std::string& name, const graph::BufferPtr& buffer) -> Result<void> {
     const auto section = checkpoint.sections.find(name);
     if (section == checkpoint.sections.end() || section->second.size() != buffer->size_bytes()) {
-      return Error{Code::format, "checkpoint", fmt::format("has no section \"{}\" of {} bytes", name, buffer->size_bytes())};
+      return Error{Code::format, "checkpoint",
+                   fmt::format("has no section \"{}\" of {} bytes", name, buffer->size_bytes())};
     }
     return executor_->upload({buffer, 0}, std::as_bytes(std::span(section->second)));
   };

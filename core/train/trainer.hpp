@@ -64,12 +64,14 @@ struct StepReport {
 
 class Trainer {
  public:
-  // Builds the model for its first and last phase, gives every parameter its owner, checks for what is inert, draws initial
-  // values and opens the loader.
-  static Result<std::unique_ptr<Trainer>> make(graph::Executor& executor, const TrainerParts& parts, const TrainerOptions& options);
+  // Builds the model for its first and last phase, gives every parameter its owner, checks for what is inert, draws
+  // initial values and opens the loader.
+  static Result<std::unique_ptr<Trainer>> make(graph::Executor& executor, const TrainerParts& parts,
+                                               const TrainerOptions& options);
 
   [[nodiscard]] bool done() const;
-  // One optimizer step. The loss stands in the report; one that is not finite is an error that names step and learning rate.
+  // One optimizer step. The loss stands in the report; one that is not finite is an error that names step and learning
+  // rate.
   Result<StepReport> step();
 
   Result<Checkpoint> checkpoint() const;

@@ -38,7 +38,8 @@ Result<void> check(caddie_code code, const caddie_error& error, const plugins::B
   return {};
 }
 
-plugins::Build update_build(const UpdateProgram::Options& options, const std::vector<plugins::BlockInstance>* no_blocks) {
+plugins::Build update_build(const UpdateProgram::Options& options,
+                            const std::vector<plugins::BlockInstance>* no_blocks) {
   return {options.dims, plugins::BuildRequest{}, no_blocks};
 }
 
@@ -48,7 +49,8 @@ struct BankLeaves {
   Value gradient;
 };
 
-Result<Value> build_update(plugins::Build& build, const UpdateOwner& owner, const BankLeaves& leaves, Value gradient, Value scale) {
+Result<Value> build_update(plugins::Build& build, const UpdateOwner& owner, const BankLeaves& leaves, Value gradient,
+                           Value scale) {
   build.set_instance(owner.name);
   build.set_state_prefix(leaves.bank->name);
   build.graph().push_scope(owner.name);
@@ -66,13 +68,15 @@ Result<Value> build_update(plugins::Build& build, const UpdateOwner& owner, cons
   return fresh;
 }
 
-Result<void> build_averagers(plugins::Build& build, const std::vector<const plugins::Object*>& averagers, const Bank& bank, Value value) {
+Result<void> build_averagers(plugins::Build& build, const std::vector<const plugins::Object*>& averagers,
+                             const Bank& bank, Value value) {
   for (const plugins::Object* averager : averagers) {
     build.set_instance(averager->instance());
     build.set_state_prefix(bank.name);
     caddie_error error = plugins::fresh_error();
     const auto& table = averager->table<caddie_averager>();
-    const caddie_code code = table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
+    const caddie_code code =
+        table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
     if (auto done = check(code, error, build, averager->instance()); !done) return done;
   }
   return {};
@@ -85,13 +89,14 @@ Value bank_leaf(plugins::Build& build, const Bank& bank) { return build.declare_
 
 UpdateOwner optimizer_owner(const plugins::Object& optimizer) {
   const plugins::Object* object = &optimizer;
-  return {object->instance(), [object](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
+  return {object->instance(),
+          [object](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
             return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
           }};
 }
 
-Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& executor, ParameterStore& parameters, StateStore& states,
-                                                           const std::vector<UpdateOwner>& owners,
+Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& executor, ParameterStore& parameters,
+                                                           StateStore& states, const std::vector<UpdateOwner>& owners,
                                                            const std::vector<const plugins::Object*>& averagers,
                                                            const Options& options) {
   auto self = std::unique_ptr<UpdateProgram>(new UpdateProgram(executor));
@@ -129,7 +134,9 @@ Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& exec
   self->program_ = std::move(*program);
   for (const BankLeaves& bank : leaves) {
     if (auto done = self->program_->bind(bank.bank->name, {bank.bank->values, 0}); !done) return done.error();
-    if (auto done = self->program_->bind(gradient_leaf(*bank.bank), {bank.bank->gradients, 0}); !done) return done.error();
+    if (auto done = self->program_->bind(gradient_leaf(*bank.bank), {bank.bank->gradients, 0}); !done) {
+      return done.error();
+    }
   }
   if (auto done = states.bind(*self->program_, result.states); !done) return done.error();
   if (auto done = self->scalars_.add(*self->program_, result.scalars); !done) return done.error();
@@ -149,13 +156,16 @@ Result<void> UpdateProgram::run(const caddie_step& step, const graph::RunKey& ke
 
 Result<double> UpdateProgram::gradient_norm() const {
   float norm = 0;
-  if (auto done = executor_->download(std::as_writable_bytes(std::span(&norm, 1)), {norm_, 0}); !done) return done.error();
+  if (auto done = executor_->download(std::as_writable_bytes(std::span(&norm, 1)), {norm_, 0}); !done) {
+    return done.error();
+  }
   return static_cast<double>(norm);
 }
 
-Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters, StateStore& states,
-                                                      const std::vector<const plugins::Object*>& averagers, const caddie_step& step,
-                                                      const UpdateProgram::Options& options) {
+Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters,
+                                                      StateStore& states,
+                                                      const std::vector<const plugins::Object*>& averagers,
+                                                      const caddie_step& step, const UpdateProgram::Options& options) {
   std::vector<graph::BufferPtr> values;
   for (const Bank& bank : parameters.banks()) values.push_back(bank.values);
   if (averagers.empty()) return values;
@@ -171,8 +181,8 @@ Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor,
       build.set_state_prefix(bank.name);
       caddie_error error = plugins::fresh_error();
       caddie_value out = 0;
-      const caddie_code code = averager->table<caddie_averager>().finish(averager->abi(), plugins::to_abi(&build), bank.name.c_str(),
-                                                                         parameter, current, &out, &error);
+      const caddie_code code = averager->table<caddie_averager>().finish(
+          averager->abi(), plugins::to_abi(&build), bank.name.c_str(), parameter, current, &out, &error);
       if (auto done = check(code, error, build, averager->instance()); !done) return done.error();
       current = out;
     }

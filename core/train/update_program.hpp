@@ -16,7 +16,8 @@
 namespace caddie::train {
 
 // Builds the new value of one bank: an optimizer's update, or a test-time strategy's.
-using UpdateFunction = std::function<caddie_code(caddie_build*, const caddie_update*, caddie_value* parameter, caddie_error*)>;
+using UpdateFunction =
+    std::function<caddie_code(caddie_build*, const caddie_update*, caddie_value* parameter, caddie_error*)>;
 
 // What owns banks: the name is the manifest's, states are kept under it.
 struct UpdateOwner {
@@ -36,9 +37,10 @@ class UpdateProgram {
   };
 
   // owners[i] updates the banks whose owner is i; averagers may be empty.
-  static Result<std::unique_ptr<UpdateProgram>> make(graph::Executor& executor, ParameterStore& parameters, StateStore& states,
-                                                     const std::vector<UpdateOwner>& owners,
-                                                     const std::vector<const plugins::Object*>& averagers, const Options& options);
+  static Result<std::unique_ptr<UpdateProgram>> make(graph::Executor& executor, ParameterStore& parameters,
+                                                     StateStore& states, const std::vector<UpdateOwner>& owners,
+                                                     const std::vector<const plugins::Object*>& averagers,
+                                                     const Options& options);
 
   // step.scale is the schedule's scale of this step.
   Result<void> run(const caddie_step& step, const graph::RunKey& key);
@@ -56,9 +58,11 @@ class UpdateProgram {
   graph::BufferPtr norm_;
 };
 
-// The weights the averagers end with, as buffers shaped like the store's banks; the parameters themselves without averagers.
-Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters, StateStore& states,
-                                                      const std::vector<const plugins::Object*>& averagers, const caddie_step& step,
-                                                      const UpdateProgram::Options& options);
+// The weights the averagers end with, as buffers shaped like the store's banks; the parameters themselves without
+// averagers.
+Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters,
+                                                      StateStore& states,
+                                                      const std::vector<const plugins::Object*>& averagers,
+                                                      const caddie_step& step, const UpdateProgram::Options& options);
 
 }  // namespace caddie::train
