@@ -132,7 +132,8 @@ TEST(Gradient, every_operation_has_a_case_and_every_backward_operation_is_emitte
   for (const OpCase& op_case : op_cases()) {
     with_case.insert(op_case.op);
     if (info(op_case.op).kind == OpKind::backward) continue;
-    for (const Node& node : differentiate(op_case, {0}).graph.nodes()) emitted.insert(node.op);
+    const Differentiated made = differentiate(op_case, {0});
+    for (const Node& node : made.graph.nodes()) emitted.insert(node.op);
   }
   for (const OpInfo& row : all_ops()) {
     EXPECT_TRUE(with_case.contains(row.op)) << row.name << " has no case in op_cases.cpp";
