@@ -90,7 +90,7 @@ std::size_t Grouping::inputs_after_join(std::uint32_t step, std::uint32_t node) 
   for (const std::uint32_t member : members_[step]) add(member);
   add(node);
   std::ranges::sort(bases);
-  return bases.size() - std::ranges::unique(bases).size();
+  return static_cast<std::size_t>(std::unique(bases.begin(), bases.end()) - bases.begin());
 }
 
 // Whether `to` needs something of `from`, through any number of steps between.
