@@ -27,8 +27,7 @@ function(caddie_test name)
   if(CMAKE_BUILD_TYPE STREQUAL Release)
     target_compile_options(test_${name} PRIVATE -O1)
   endif()
-  target_compile_definitions(test_${name} PRIVATE
-    CADDIE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CADDIE_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  target_include_directories(test_${name} PRIVATE ${CMAKE_BINARY_DIR}/tests/include) # test_paths.hpp
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endfunction()

@@ -77,7 +77,6 @@ Result<void> Trainer::prepare() {
   if (auto done = make_store(*first, *last); !done) return done;
   if (auto done = store_.initialise(options_.seed); !done) return done;
   if (auto done = enter_phase(fraction(), 1); !done) return done;
-  if (auto done = check_gradient_paths(gradients_->without_gradient(), options_.inert); !done) return done;
 
   std::vector<UpdateOwner> owners;
   for (const OptimizerEntry& optimizer : parts_.optimizers) owners.push_back(optimizer_owner(*optimizer.object));
@@ -143,7 +142,18 @@ Result<void> Trainer::enter_phase(double progress, double scale) {
   if (!program) return program.error();
   gradients_ = std::move(*program);
   phase_ = std::move(phase);
+  if (auto done = check_new_parameters(); !done) return done;
   return clear_gradients(gradients_->without_gradient());
+}
+
+// What was trained in an earlier phase may rest in this one; what was never trained must have a gradient.
+Result<void> Trainer::check_new_parameters() {
+  std::vector<std::string> never;
+  for (const std::string& path : gradients_->without_gradient()) {
+    if (!trained_.contains(path)) never.push_back(path);
+  }
+  trained_.insert(gradients_->with_gradient().begin(), gradients_->with_gradient().end());
+  return check_gradient_paths(never, options_.inert);
 }
 
 Result<void> Trainer::clear_gradients(const std::vector<std::string>& paths) {

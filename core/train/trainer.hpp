@@ -98,6 +98,7 @@ class Trainer {
   Result<void> open_loader();
   // Builds the gradient program anew when a threshold was crossed.
   Result<void> enter_phase(double progress, double scale);
+  Result<void> check_new_parameters();
   Result<void> clear_gradients(const std::vector<std::string>& paths);
   Result<TokenBatch> next_batch();
   Result<LossReport> run_gradients(const caddie_step& position);
@@ -114,6 +115,7 @@ class Trainer {
   std::unique_ptr<GradientProgram> gradients_;
   std::unique_ptr<UpdateProgram> update_;
   std::optional<std::vector<bool>> phase_;  // which thresholds were passed when gradients_ was built
+  std::set<std::string> trained_;           // parameters that had a gradient in some phase so far
   std::set<double> progress_thresholds_;
   std::set<double> scale_thresholds_;
   bool segments_ = false;

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "core/artifact/artifact.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::artifact::test {
 
 inline const plugins::Registry& registry() {
   static const plugins::Registry all =
-      plugins::Registry::scan({.folders = {std::string(CADDIE_BUILD_DIR) + "/lib/caddie/plugins", CADDIE_FIXTURES},
+      plugins::Registry::scan({.folders = {std::string(CADDIE_BUILD_DIR) + "/lib/caddie/plugins", CADDIE_BUILD_DIR "/tests/artifact/fixtures"},
                                .cache_file = {},
                                .scanner = {}});
   return all;

@@ -16,6 +16,7 @@
 
 #include "core/base/file.hpp"
 #include "core/data/prepare.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::data::test {
 

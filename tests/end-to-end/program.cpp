@@ -1,4 +1,5 @@
 #include "tests/end-to-end/program.hpp"
+#include "test_paths.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

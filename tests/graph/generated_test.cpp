@@ -8,6 +8,7 @@
 #include "caddie/ops.h"
 #include "core/base/file.hpp"
 #include "core/graph/graph.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::graph::testing {
 namespace {

@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "core/plugins/registry.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins::testing {
 
 namespace fs = std::filesystem;
 
-inline fs::path fixture(std::string_view name) { return fs::path(CADDIE_FIXTURES) / (std::string(name) + ".so"); }
+inline fs::path fixture(std::string_view name) { return fs::path(CADDIE_BUILD_DIR "/tests/plugins/fixtures") / (std::string(name) + ".so"); }
 
 // A new folder, removed with everything in it.
 class TemporaryFolder {
@@ -49,7 +50,7 @@ class TemporaryFolder {
 inline ScanOptions scan_options(const fs::path& folder) {
   ScanOptions options;
   options.folders = {folder};
-  options.scanner = {CADDIE_DESCRIBE};
+  options.scanner = {CADDIE_BUILD_DIR "/tests/plugins/describe_plugins"};
   options.timeout_seconds = 20;  // far more than is needed: the machine may be busy
   return options;
 }

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "core/graph/emitter.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins::test {
 

@@ -6,6 +6,7 @@
 
 #include "core/base/file.hpp"
 #include "tests/plugins/fixtures.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins {
 namespace {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/base/file.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins {
 namespace {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "core/plugins/config.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins::test {
 

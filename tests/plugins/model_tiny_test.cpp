@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/plugins/harness.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::plugins::test {
 namespace {

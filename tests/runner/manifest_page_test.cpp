@@ -3,6 +3,7 @@
 
 #include "core/base/file.hpp"
 #include "runner/manifest/host_schema.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::manifest {
 namespace {

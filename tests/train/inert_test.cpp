@@ -85,6 +85,16 @@ TEST(Inert, AParameterThatComesLaterIsWatchedLater) {
   }
 }
 
+TEST(Inert, AParameterThatComesLaterMustBeReached) {
+  Training training({odd("late-unused-parameter")});
+  training.options.steps = 20;
+  const auto trainer = training.make();
+  std::string message;
+  while (message.empty() && !trainer->done()) message = message_of([&] { value_of(trainer->step()); });
+  EXPECT_EQ(trainer->steps_done(), 10);
+  EXPECT_NE(message.find("the loss does not depend on: odd.bias"), std::string::npos) << message;
+}
+
 TEST(Inert, EveryParameterHasOneOwner) {
   Training training;
   training.claims = {{{"sgd", {{"lr", 0.1}}, "first"}, roles({"matrix"})}};

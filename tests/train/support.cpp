@@ -9,6 +9,7 @@
 #include "core/data/shard.hpp"
 #include "core/graph/random.hpp"
 #include "core/train/gradient_program.hpp"
+#include "test_paths.hpp"
 
 namespace caddie::train::test {
 
