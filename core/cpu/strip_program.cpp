@@ -70,7 +70,8 @@ StripOp strip_op(const graph::Graph& graph, const Node& node) {
 
 // ---- making ---------------------------------------------------------------------------------------------------------
 
-StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group) : member_count_(group.members.size()) {
+StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group)
+    : member_count_(group.members.size()), elements_(group.elements) {
   for (const graph::View& view : group.inputs) inputs_.emplace_back(view, input.graph.dtype(view.base));
   for (std::uint32_t member = 0; member < group.members.size(); ++member) add_member(input, group, member);
   for (std::uint32_t member = 0; member < group.members.size(); ++member) {
@@ -263,10 +264,11 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
       case Kind::normal: {
         const Drawing& drawing = drawings_[made.detail];
         const RandomField field{context.key, drawing.site, drawing.first, drawing.second};
+        const std::int64_t at = context.slab * elements_ + first;  // in the field of the whole batch
         if (made.kind == Kind::uniform) {
-          draw_uniform(field, first, n, out);
+          draw_uniform(field, at, n, out);
         } else {
-          draw_normal(field, first, n, out);
+          draw_normal(field, at, n, out);
         }
         break;
       }

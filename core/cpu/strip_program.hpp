@@ -68,6 +68,7 @@ class StripProgram {
 
   std::vector<StridedReader> inputs_;
   std::size_t member_count_ = 0;
+  std::int64_t elements_ = 0;  // that the group walks
   std::vector<Instruction> instructions_;
   std::vector<Store> stores_;
   std::vector<std::uint16_t> kept_;  // operands that reductions and stores read after the last instruction

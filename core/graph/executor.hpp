@@ -54,6 +54,7 @@ struct ProfileEntry {
   std::string group;  // "gemm", "attention", "elementwise", ...
   std::string scope;  // hook path of the largest part
   double seconds = 0;
+  double busy_seconds = 0;  // processor time of the thread that waits for the others: seconds without the neighbours
   double flops = 0;
   double bytes = 0;
 };

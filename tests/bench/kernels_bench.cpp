@@ -159,7 +159,12 @@ int main(int argc, char** argv) {
   Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
   use_cpu_time = bench.pool.size() == 1;
   std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
+  bench_gemm(bench, 140, 256, 256, false, true, true);
   for (const bool packed : {true, false}) {
+    bench_gemm(bench, 512, 768, 256, false, true, packed);
+    bench_gemm(bench, 512, 256, 256, false, true, packed);
+    bench_gemm(bench, 512, 1024, 256, false, true, packed);
+    bench_gemm(bench, 512, 256, 1024, false, true, packed);
     bench_gemm(bench, 4096, 512, 512, false, true, packed);
     bench_gemm(bench, 4096, 256, 1024, false, true, packed);
     bench_gemm(bench, 4096, 1024, 256, false, true, packed);
@@ -167,6 +172,9 @@ int main(int argc, char** argv) {
     bench_gemm(bench, 4096, 512, 2048, false, true, packed);
   }
   bench_gemm(bench, 2048, 2048, 2048, false, false, false);
+  bench_gemm(bench, 256, 768, 512, true, false, false);
+  bench_gemm(bench, 1024, 256, 512, true, false, false);
+  bench_gemm(bench, 256, 1024, 512, true, false, false);
   bench_gemm(bench, 256, 256, 4096, true, false, false);
   bench_gemm(bench, 512, 512, 4096, true, false, false);
   bench_gemm(bench, 2048, 512, 4096, true, false, false);

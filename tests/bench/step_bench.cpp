@@ -150,10 +150,10 @@ int profile(const std::string& folder, int threads, int steps) {
       for (const graph::ProfileEntry& entry : program->profile()) {
         if (i == 0) continue;
         graph::ProfileEntry& group = groups[program == &run->trainer->update() ? "update" : entry.group];
-        group.seconds += entry.seconds;
+        group.seconds += entry.busy_seconds;
         group.flops += entry.flops;
         group.bytes += entry.bytes;
-        total += entry.seconds;
+        total += entry.busy_seconds;
       }
     }
   }
