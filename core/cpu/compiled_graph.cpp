@@ -9,6 +9,7 @@
 #include "core/cpu/node_kernels.hpp"
 #include "core/graph/lower.hpp"
 #include "core/graph/passes.hpp"
+#include "core/graph/recompute.hpp"
 
 namespace caddie::cpu {
 
@@ -38,6 +39,17 @@ graph::FusionRules fusion_rules(const Graph& graph) {
     return kernel->reads_view(graph, node, input, view);
   };
   return rules;
+}
+
+// The operation, or those of a group, each once.
+std::string name_of(const Graph& graph, const graph::Step& step) {
+  if (!step.fused) return std::string(info(graph.nodes()[step.node].op).name);
+  std::vector<std::string> names;
+  for (const graph::GroupMember& member : step.group.members) {
+    std::string name(info(graph.nodes()[member.node].op).name);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  }
+  return fmt::format("{}", fmt::join(names, " "));
 }
 
 graph::StorageRules storage_rules() {
@@ -79,6 +91,7 @@ Result<Graph> CompiledGraph::prepared_for_kernels(const Graph& graph) {
 Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph, const Options& options) {
   Result<Graph> simple = prepared_for_kernels(graph);
   if (simple) simple = graph::plain_dots(*simple);
+  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple));
   if (!simple) return simple.error();
   std::unique_ptr<CompiledGraph> made(new CompiledGraph());
   if (auto good = made->build(*simple, options); !good) return good.error();
@@ -109,6 +122,7 @@ Result<void> CompiledGraph::make_steps(const CompileInput& input) {
     const Node& node = input.graph.nodes()[step.node];
     PlacedStep made;
     made.scope = input.graph.scope_name(node.scope);
+    made.name = name_of(input.graph, step);
     if (step.fused) {
       made.step = make_fused_step(input, step.group);
     } else if (const NodeKernel* kernel = node_kernel(node.op)) {

@@ -32,6 +32,7 @@ class CompiledGraph {
     std::size_t scratch = 0;   // offset in the arena
     std::size_t prepared = 0;  // offset in the prepared memory
     std::string scope;
+    std::string name;  // its operations
   };
   struct LateWrite {
     graph::Value leaf = 0;

@@ -12,6 +12,7 @@ using graph::Home;
 namespace {
 
 constexpr std::int64_t kElementsPerCopy = 65536;
+constexpr std::size_t kMostEvents = 20000;
 
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -95,7 +96,9 @@ void GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepar
     const double busy = thread_seconds();
     placed.step->run(context);
     times_[i].busy_seconds += thread_seconds() - busy;
-    times_[i].seconds += wall_seconds() - wall;
+    const double seconds = wall_seconds() - wall;
+    times_[i].seconds += seconds;
+    if (events_.size() < kMostEvents) events_.push_back({i, wall, seconds});
     ++times_[i].runs;
   }
   store_results(pool);

@@ -17,6 +17,12 @@ class GraphRun {
     std::uint64_t runs = 0;
   };
 
+  struct Event {
+    std::size_t step = 0;
+    double start_seconds = 0;
+    double seconds = 0;
+  };
+
   static Result<GraphRun> make(const CompiledGraph& graph, int threads, bool timed);
 
   void bind(int binding, std::byte* memory) {
@@ -31,6 +37,7 @@ class GraphRun {
   void run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared = nullptr, std::int64_t slab = 0);
 
   [[nodiscard]] std::vector<StepTime>& times() { return times_; }
+  [[nodiscard]] std::vector<Event>& events() { return events_; }
 
  private:
   GraphRun() = default;
@@ -45,6 +52,7 @@ class GraphRun {
   std::vector<std::byte*> bound_;  // by binding
   std::vector<void*> memory_;      // by value
   std::vector<StepTime> times_;    // by step; empty unless timed
+  std::vector<Event> events_;
   bool resolved_ = false;
 };
 

@@ -47,6 +47,11 @@ class PlainProgram final : public graph::Program {
     profile.take(*graph_, run_, 1);
     return profile.entries();
   }
+  [[nodiscard]] std::vector<graph::TraceEvent> trace() override {
+    std::vector<graph::TraceEvent> events;
+    take_trace(*graph_, run_, 0, events);
+    return events;
+  }
 
  private:
   std::shared_ptr<ThreadPool> pool_;

@@ -4,6 +4,14 @@
 
 namespace caddie::cpu {
 
+void take_trace(const CompiledGraph& graph, GraphRun& run, int lane, std::vector<graph::TraceEvent>& out) {
+  for (const GraphRun::Event& event : run.events()) {
+    const CompiledGraph::PlacedStep& placed = graph.steps()[event.step];
+    out.push_back({placed.name, placed.step->cost().group, placed.scope, lane, event.start_seconds, event.seconds});
+  }
+  run.events().clear();
+}
+
 void StepProfile::take(const CompiledGraph& graph, GraphRun& run, int side_by_side) {
   for (std::size_t i = 0; i < run.times().size(); ++i) {
     GraphRun::StepTime& time = run.times()[i];

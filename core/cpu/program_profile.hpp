@@ -11,6 +11,9 @@
 
 namespace caddie::cpu {
 
+// The events of a run since the last call.
+void take_trace(const CompiledGraph& graph, GraphRun& run, int lane, std::vector<graph::TraceEvent>& out);
+
 class StepProfile {
  public:
   // Adds the times of a run since the last call and sets them to zero; `side_by_side` runs share the time.

@@ -114,6 +114,14 @@ class SplitProgram final : public graph::Program {
     }
     return profile.entries();
   }
+  [[nodiscard]] std::vector<graph::TraceEvent> trace() override {
+    std::vector<graph::TraceEvent> events;
+    for (Part* part : {&shared_, &body_, &tail_}) {
+      int lane = 0;
+      for (GraphRun& run : part->runs) take_trace(*part->graph, run, lane++, events);
+    }
+    return events;
+  }
 
  private:
   struct Name {

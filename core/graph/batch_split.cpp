@@ -73,15 +73,20 @@ class Splitter {
   }
 
  private:
-  // Some product keeps its rows apart, and none is left for the end.
+  // Some product keeps its rows apart, and none is left for the end that works on rows.
   [[nodiscard]] bool is_worthwhile() const {
+    std::vector<bool> from_rows(graph_.value_count(), false);  // rows, and what is made of them otherwise than by sums
     bool any = false;
     for (const Node& node : graph_.nodes()) {
-      if (!is_heavy(node.op)) continue;
       const BatchKind kind = kinds_.of(node.first_output);
-      const bool mixes = std::ranges::any_of(node.inputs, [&](Value v) { return kinds_.of(v) == BatchKind::rows; });
-      if (kind == BatchKind::after && mixes) return false;
-      any = any || kind == BatchKind::rows;
+      const bool on_rows = kind != BatchKind::sum && (kind == BatchKind::rows || std::ranges::any_of(node.inputs, [&](Value v) {
+                             return from_rows[v];
+                           }));
+      for (std::uint32_t i = 0; i < node.output_count; ++i) {
+        from_rows[node.first_output + i] = on_rows && kinds_.of(node.first_output + i) != BatchKind::sum;
+      }
+      if (is_heavy(node.op) && kind == BatchKind::after && on_rows) return false;
+      any = any || (is_heavy(node.op) && kind == BatchKind::rows);
     }
     return any;
   }

@@ -162,6 +162,20 @@ int profile(const std::string& folder, int threads, int steps) {
                 100 * group.seconds / total, group.flops / group.seconds * 1e-9, group.bytes / group.seconds * 1e-9);
   }
   std::printf("%-12s %8.2f ms/step\n", "all", total / steps * 1e3);
+  std::map<std::string, std::pair<double, int>> names;
+  for (graph::Program* program : {&run->trainer->gradients(), &run->trainer->update()}) {
+    for (const graph::TraceEvent& event : program->trace()) {
+      auto& [seconds, times] = names[event.group + ": " + event.name];
+      seconds += event.seconds;
+      ++times;
+    }
+  }
+  std::vector<std::pair<double, std::string>> longest;
+  for (const auto& [name, entry] : names) longest.emplace_back(entry.first, std::to_string(entry.second) + " " + name);
+  std::sort(longest.rbegin(), longest.rend());
+  for (std::size_t i = 0; i < std::min<std::size_t>(longest.size(), 25); ++i) {
+    std::printf("%8.2f ms/step wall  %s\n", longest[i].first / (steps + 1) * 1e3, longest[i].second.c_str());
+  }
   return 0;
 }
 
