@@ -31,7 +31,6 @@ class Builder {
  public:
   explicit Builder(const GptSizes& sizes) : n_(sizes) {}
 
-  // Inputs "tokens", "targets"; outputs "loss" and "gradient/..." of every parameter.
   Result<Graph> gradient_graph() {
     graph_.output("loss", loss());
     Result<Graph> fused = graph::fuse_linear_cross_entropy(graph_);
@@ -51,7 +50,6 @@ class Builder {
     return std::move(graph_);
   }
 
-  // AdamW of whole banks. Input "corrections": 1 / (1 - beta^t) of both moments.
   Result<Graph> update_graph() {
     const Value corrections = graph_.leaf(LeafKind::input, "corrections", DType::f32, {2});
     const Value first = e_.reshape(e_.slice_axis(corrections, 0, 0, 1), {});
@@ -180,6 +178,10 @@ double gpt_flops_per_token(const GptSizes& n) {
   return 6 * weights + static_cast<double>(n.layers) * 6 * static_cast<double>(n.context + 1) * d;
 }
 
+Result<Graph> gpt_gradient_graph(const GptSizes& sizes) { return Builder(sizes).gradient_graph(); }
+
+Result<Graph> gpt_update_graph(const GptSizes& sizes) { return Builder(sizes).update_graph(); }
+
 Result<graph::BufferPtr> GptTrainer::bound(graph::Program& program, const std::string& name, std::size_t floats) {
   auto buffer = executor_->allocate(floats * sizeof(float));
   if (!buffer) return buffer.error();
@@ -191,9 +193,9 @@ Result<std::unique_ptr<GptTrainer>> GptTrainer::make(graph::Executor& executor, 
                                                      const std::vector<float>& weights) {
   std::unique_ptr<GptTrainer> self(new GptTrainer(sizes));
   self->executor_ = &executor;
-  const auto gradient_graph = Builder(sizes).gradient_graph();
+  const auto gradient_graph = gpt_gradient_graph(sizes);
   if (!gradient_graph) return gradient_graph.error();
-  const auto update_graph = Builder(sizes).update_graph();
+  const auto update_graph = gpt_update_graph(sizes);
   if (!update_graph) return update_graph.error();
   auto gradients = executor.compile(*gradient_graph);
   if (!gradients) return gradients.error();

@@ -36,6 +36,11 @@ std::vector<std::int32_t> gpt_tokens(const GptSizes& sizes, std::int64_t batches
 // 2 for each multiply-add of the products of forward and backward, causal attention counted once below the diagonal.
 double gpt_flops_per_token(const GptSizes& sizes);
 
+// Inputs "tokens", "targets"; outputs "loss" and "gradient/..." of every parameter.
+Result<graph::Graph> gpt_gradient_graph(const GptSizes& sizes);
+// AdamW of whole banks. Input "corrections": 1 / (1 - beta^t) of both moments.
+Result<graph::Graph> gpt_update_graph(const GptSizes& sizes);
+
 // Training steps on an executor: a program for the gradients and one for the update of the banks.
 class GptTrainer {
  public:

@@ -101,12 +101,18 @@ struct MathTable {
   Map functions[kFunctions];  // indexed by Function
 };
 
+struct CeilingTable {
+  // `count` rounds of independent multiply-adds on this thread; the operations done. *out depends on them.
+  double (*multiply_adds)(std::int64_t count, float* out);
+};
+
 struct KernelTable {
   const GemmTable* gemm;
   const AttentionTable* attention;
   const LossTable* loss;
   const RowTable* rows;
   const MathTable* math;
+  const CeilingTable* ceiling;
 };
 
 namespace portable { extern const KernelTable table; }
