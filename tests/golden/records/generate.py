@@ -15,7 +15,7 @@ import torch
 
 import pseudo
 from model import BOS, Config, Model, parameter_shapes
-from runs import PARAMETERS, RUNS, small
+from runs import PARAMETERS, RUNS, VARIANTS, small
 
 HERE = pathlib.Path(__file__).parent
 PROJECTIONS = 4
@@ -28,9 +28,9 @@ def centre_and_scale(path: str, shape: tuple[int, ...], c: Config) -> tuple[floa
     unit = math.sqrt(3.0 / shape[-1])  # of a matrix: outputs as large as inputs
     tied = 1.1 / math.sqrt(c.dim)  # the logit of the token just read stands out, and its probability stays well below 1
     by_name = {
-        "embed.weight": (0.0, tied), "bigram.table": (0.0, tied), "bigram.proj.weight": (0.0, unit), "bigram.scale": (0.6, 0.1),
-        "smear.gate": (0.0, 1.0), "smear.weight": (0.0, 10.0 if c.smear == "window-before-norm" else 1.0), "smear.lambda": (0.4, 0.1),
-        "ve.table": (0.0, 1.0), "ve.proj.weight": (0.0, unit), "ve.scale": (0.6, 0.1),
+        "embed.weight": (0.0, tied), "bigram.table": (0.0, tied), "bigram.proj.weight": (0.0, unit),
+        "bigram.scale": (0.6, 0.1), "smear.gate": (0.0, 1.0), "smear.weight": (0.0, 10.0 if c.smear_before_norm else 1.0),
+        "smear.lambda": (0.4, 0.1), "ve.table": (0.0, 1.0), "ve.proj.weight": (0.0, unit), "ve.scale": (0.6, 0.1),
         "skips.weight": (1.0, 0.25), "skips.gate": (0.0, 1.0),
         "lanes.rho": (1.1, 0.2), "lanes.post": (1.0, 0.3), "lambdas.weight": (1.05, 0.2), "backout.beta": (0.2, 0.1),
     }
@@ -101,19 +101,24 @@ def golden(c: Config) -> dict:
     }
 
 
+def write(file: pathlib.Path, config: Config) -> None:
+    made = golden(config)
+    file.write_text(json.dumps(made, separators=(",", ":")).replace('"blocks.', '\n"blocks.') + "\n")
+    norms = [entry["gradient"]["norm"] for entry in made["parameters"].values()]
+    print(f"{file.relative_to(HERE)}: loss {made['loss']:.9f}, {made['parameter_count']:,} parameters, "
+          f"gradient norms {min(norms):.2e} to {max(norms):.2e}, {made['about']}", flush=True)
+
+
 def main() -> None:
-    for run in sys.argv[1:] or RUNS:
+    runs = RUNS | VARIANTS
+    for run in sys.argv[1:] or runs:
+        write(HERE / "small" / f"{run}.json", small(runs[run]))
+        if run in VARIANTS:
+            continue
         counted = sum(math.prod(shape) for shape in parameter_shapes(RUNS[run]).values())
         assert counted == PARAMETERS[run], f"{run}: {counted} parameters, not {PARAMETERS[run]}"
-        for folder, config in ((HERE / "small", small(RUNS[run])), (HERE, RUNS[run])):
-            made = golden(config)
-            lines = json.dumps(made, separators=(",", ":")).replace('"blocks.', '\n"blocks.')
-            (folder / f"{run}.json").write_text(lines + "\n")
-            norms = [entry["gradient"]["norm"] for entry in made["parameters"].values()]
-            print(f"{folder.name:8} {run:9} loss {made['loss']:.9f}  {made['parameter_count']:>10,} parameters, "
-                  f"gradient norms {min(norms):.2e} to {max(norms):.2e}  {made['about']}")
+        write(HERE / f"{run}.json", RUNS[run])
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

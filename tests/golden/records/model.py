@@ -30,6 +30,7 @@ class Config:
     rope_dims: int = 16
     rope_base: float = 10000.0
     rope_train_len: int = 0      # above 0: NTK-aware base once the context is longer
+    rope_bf16: bool = False      # frequencies rounded to bfloat16
     xsa_last: int = 0            # exclusive self-attention in that many last layers
     gate: str = ""               # of the head outputs: "two-sigmoid" or "sparse"
     gate_window: int = 12
@@ -42,19 +43,24 @@ class Config:
     ln_scale: bool = True
     skip: str = "add"            # or "gate"
     loop: tuple[int, int, int] | None = None  # first layer, last layer, repeats
+    loop_is_on: bool = True
     parallel_from: int | None = None          # one lane: attention and MLP read the same value
     lanes_from: int | None = None             # two lanes
     lambdas: bool = False
     backout_layer: int | None = None
     # input
     bigram: tuple[int, int] | None = None     # rows, width
-    smear: str = ""              # "channels" (after the norm), "window" (after the norm), "window-before-norm" (BOS mask)
+    smear: str = ""              # "channels": one gate a channel; "window": one gate a token
     smear_window: int = 12
+    smear_before_norm: bool = False
+    smear_mask: bool = False     # a BOS takes nothing from the token before it
     ve: tuple[int, tuple[int, ...]] | None = None  # width, layers
     value_residual: bool = False
     # head and loss
     cap: float = 30.0
     z_loss: float = 0.0
+    z_shift: float = 0.0         # added to the log-sum-exp
+    z_backprop: bool = True
     mile_gamma: float | None = None
     mile_floor: float = 0.2
 
@@ -62,15 +68,15 @@ class Config:
     def visits(self) -> tuple[list[int], int]:
         """The layers in the order they run, and how many visits are the encoder's."""
         order = list(range(self.layers))
-        if self.loop:
+        if self.loop and self.loop_is_on:
             first, last, repeats = self.loop
             order = order[:first] + order[first : last + 1] * (repeats + 1) + order[last + 1 :]
         return order, len(order) // 2
 
     @property
     def skip_rows(self) -> int:
-        order, encoder = self.visits
-        return min(encoder, len(order) - encoder)
+        """As many as the encoder has visits when the loop is on."""
+        return len(dataclasses.replace(self, loop_is_on=True).visits[0]) // 2
 
 
 def parameter_shapes(c: Config) -> dict[str, tuple[int, ...]]:
@@ -132,6 +138,8 @@ def rope_angles(c: Config, dtype: torch.dtype) -> torch.Tensor:
         base *= (c.context / c.rope_train_len) ** (c.rope_dims / (c.rope_dims - 2))
     pairs = torch.arange(c.rope_dims // 2, dtype=dtype)
     frequencies = base ** (-2 * pairs / c.rope_dims)
+    if c.rope_bf16:
+        frequencies = frequencies.to(torch.bfloat16).to(dtype)
     return torch.arange(c.context, dtype=dtype)[:, None] * frequencies[None, :]
 
 
@@ -176,18 +184,20 @@ class Model:
         c, p = self.c, self.p
         e = p["embed.weight"][tokens]
         if c.bigram:
-            e = e + p["bigram.scale"] * (p["bigram.table"][bigram_rows(tokens, c.bigram[0])] @ p["bigram.proj.weight"].T)
-        if c.smear == "window-before-norm":
-            e = self.smear_window(e, (tokens != BOS).to(self.dtype)[..., None])
+            pairs = p["bigram.table"][bigram_rows(tokens, c.bigram[0])]
+            e = e + p["bigram.scale"] * (pairs @ p["bigram.proj.weight"].T)
+        if c.smear == "window" and c.smear_before_norm:
+            e = self.smear_window(e, tokens)
         x = rms(e)
-        if c.smear == "window":
-            x = self.smear_window(x, 1.0)
+        if c.smear == "window" and not c.smear_before_norm:
+            x = self.smear_window(x, tokens)
         if c.smear == "channels":
             g = torch.sigmoid(p["smear.gate"])
             x = (1 - g) * x + g * shifted(x)
         return x
 
-    def smear_window(self, x: torch.Tensor, mask: torch.Tensor | float) -> torch.Tensor:
+    def smear_window(self, x: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        mask = (tokens != BOS).to(self.dtype)[..., None] if self.c.smear_mask else 1.0
         gate = torch.sigmoid(x[..., : self.c.smear_window] @ self.p["smear.weight"].T)  # [B, T, 1]
         return x + mask * self.p["smear.lambda"] * gate * shifted(x)
 
@@ -325,5 +335,6 @@ class Model:
                 log_p = logits - lse[..., None]
                 entropy = -(log_p.exp() * log_p).sum(-1)
                 weight = (1 - torch.exp(-entropy)).pow(c.mile_gamma).clamp_min(c.mile_floor)
-        loss = (nll * weight).mean() + c.z_loss * lse.square().mean()
+        z = c.z_loss * (lse + c.z_shift).square().mean()
+        loss = (nll * weight).mean() + (z if c.z_backprop else z.detach())
         return {"logits": logits, "lse": lse, "nll": nll, "weight": weight, "loss": loss}

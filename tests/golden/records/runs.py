@@ -21,16 +21,25 @@ RUNS = {
         lambdas=True, backout_layer=7, mile_gamma=MILE_GAMMA,
     ),
     "pr-1716": Config(
-        vocab=8192, mult=4, slope=0.5, gain=5.0, bigram=(16384, 32), smear="window", xsa_last=11,
+        vocab=8192, mult=4, slope=0.5, gain=5.0, bigram=(16384, 32), smear="window", smear_mask=True, xsa_last=11,
         gate="two-sigmoid", skip="gate", loop=(3, 5, 2), parallel_from=7,
     ),
     "pr-2163": Config(
-        vocab=8192, mult=4, slope=0.5, gain=5.0, smear="window-before-norm", xsa_last=11, gate="sparse", gate_scale=0.5,
+        vocab=8192, mult=4, slope=0.5, gain=5.0, smear="window", smear_before_norm=True, smear_mask=True,
+        xsa_last=11, gate="sparse", gate_scale=0.5,
         segment_length=2048, skip="gate", loop=(3, 5, 2), lanes_from=8, z_loss=1e-4,
     ),
 }
 
-# Of manifests and logs.
+# Small only: the runs' first phase, and runs as their scripts were, where that changes the model.
+VARIANTS = {
+    "pr-1716-before-loop": dataclasses.replace(RUNS["pr-1716"], loop_is_on=False),
+    "pr-2163-before-loop": dataclasses.replace(RUNS["pr-2163"], loop_is_on=False),
+    "pr-1716-as-published": dataclasses.replace(RUNS["pr-1716"], smear_mask=False, rope_bf16=True),
+    "pr-2163-as-published": dataclasses.replace(RUNS["pr-2163"], z_shift=30.0, z_backprop=False, rope_bf16=True),
+}
+
+# Of the pull requests and their logs.
 PARAMETERS = {
     "baseline": 17_059_912, "pr-388": 26_993_756, "pr-1033": 26_993_766, "pr-1130": 27_605_108,
     "pr-1716": 36_486_278, "pr-2163": 35_945_671,
