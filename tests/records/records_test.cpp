@@ -22,6 +22,9 @@ class Records : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Runs, Records,
                          testing::Values("baseline", "pr-388", "pr-1033", "pr-1130", "pr-1716", "pr-2163"), test_name);
 
+class Looped : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Runs, Looped, testing::Values("pr-1716", "pr-2163"), test_name);
+
 // What a script computed where that is another model than the corrected one.
 class AsPublished : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Runs, AsPublished, testing::Values("pr-1716-as-published", "pr-2163-as-published"), test_name);
@@ -89,6 +92,12 @@ TEST_P(Records, SmallInFloat64) {
   const Golden golden = read_golden(GetParam(), true);
   const auto executor = graph::make_reference_executor({1, graph::Precision::f64, false});
   expect_equal(compute(Record(GetParam(), true), golden, *executor), golden, 1e-9);
+}
+
+TEST_P(Looped, SmallBeforeTheLoop) {
+  const Golden golden = read_golden(GetParam() + "-before-loop", true);
+  const auto executor = graph::make_reference_executor({1, graph::Precision::f64, false});
+  expect_equal(compute(Record(GetParam(), true), golden, *executor, 0), golden, 1e-9);
 }
 
 TEST_P(AsPublished, SmallInFloat64) {
