@@ -29,8 +29,8 @@ def centre_and_scale(path: str, shape: tuple[int, ...], c: Config) -> tuple[floa
     tied = 1.1 / math.sqrt(c.dim)  # the logit of the token just read stands out, and its probability stays well below 1
     by_name = {
         "embed.weight": (0.0, tied), "bigram.table": (0.0, tied), "bigram.proj.weight": (0.0, unit),
-        "bigram.scale": (0.6, 0.1), "smear.gate": (0.0, 1.0), "smear.weight": (0.0, 10.0 if c.smear_before_norm else 1.0),
-        "smear.lambda": (0.4, 0.1), "ve.table": (0.0, 1.0), "ve.proj.weight": (0.0, unit), "ve.scale": (0.6, 0.1),
+        "bigram.scale": (0.6, 0.1), "smear.gate": (0.0, 1.0),
+        "smear.weight": (0.0, 10.0 if c.smear_before_norm else 1.0), "smear.lambda": (0.4, 0.1), "ve.table": (0.0, 1.0), "ve.proj.weight": (0.0, unit), "ve.scale": (0.6, 0.1),
         "skips.weight": (1.0, 0.25), "skips.gate": (0.0, 1.0),
         "lanes.rho": (1.1, 0.2), "lanes.post": (1.0, 0.3), "lambdas.weight": (1.05, 0.2), "backout.beta": (0.2, 0.1),
     }
