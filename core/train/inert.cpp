@@ -134,7 +134,11 @@ Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
     const auto gradient = store_->download_gradient(path);
     if (!gradient) return gradient.error();
     ++seen.steps;
-    for (const float value : *gradient) seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+    double& squares = squares_[path] = 0;
+    for (const float value : *gradient) {
+      seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+      squares += static_cast<double>(value) * static_cast<double>(value);
+    }
   }
   return {};
 }

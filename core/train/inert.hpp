@@ -46,6 +46,8 @@ class GradientWatch {
   Result<void> observe(const std::vector<std::string>& paths);
   // These were watched before (by the run that a checkpoint is of).
   void trust(const std::vector<std::string>& paths);
+  // Sum of squares of each gradient as it was last looked at.
+  [[nodiscard]] const std::map<std::string, double>& squares() const { return squares_; }
   // Parameters that had no gradient in kSteps steps; one error for all.
   Result<void> check(const InertAllowance& allowance) const;
 
@@ -56,6 +58,7 @@ class GradientWatch {
   };
   const ParameterStore* store_;
   std::map<std::string, Seen> seen_;
+  std::map<std::string, double> squares_;
 };
 
 }  // namespace caddie::train

@@ -126,7 +126,8 @@ Json report_json(const TrainReport& report) {
           {"average_seconds", report.average_seconds},
           {"final_loss", report.final_loss},
           {"tokens_per_second", report.tokens_per_second},
-          {"arena_bytes", report.arena_bytes}};
+          {"arena_bytes", report.arena_bytes},
+          {"activity", train::to_json(report.activity)}};
 }
 
 Result<TrainReport> finish(train::Trainer& trainer, const TrainStage& stage, const std::deque<double>& losses,
@@ -147,6 +148,7 @@ Result<TrainReport> finish(train::Trainer& trainer, const TrainStage& stage, con
   if (!losses.empty()) report.final_loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
   if (report.seconds > 0) report.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
   report.arena_bytes = static_cast<std::int64_t>(trainer.arena_bytes());
+  report.activity = trainer.activity();
   if (auto done = write_atomically(output / kTrainReport, report_json(report).dump(2) + "\n"); !done) return done.error();
   return report;
 }
@@ -198,6 +200,7 @@ Result<TrainReport> read_train_report(const std::filesystem::path& folder) {
   report.seconds = json.value("seconds", 0.0);
   report.average_seconds = json.value("average_seconds", 0.0);
   report.final_loss = json.value("final_loss", 0.0);
+  report.activity = train::activity_from_json(json.value("activity", Json::array()));
   report.tokens_per_second = json.value("tokens_per_second", 0.0);
   report.arena_bytes = json.value("arena_bytes", std::int64_t{0});
   return report;

@@ -30,6 +30,7 @@ struct TrainReport {
   double final_loss = 0;        // mean nats per token of the last tenth of the steps, at most 50
   double tokens_per_second = 0;
   std::int64_t arena_bytes = 0;
+  std::vector<train::BlockActivity> activity;  // over the first steps
 };
 
 struct TrainStage {
