@@ -54,7 +54,7 @@ MODELS = [
             "mile": {"use": "mile-loss", "gamma": 1.5, "floor": 0.3, "peak": 0.6},
             "head": {"use": "untied-head"},
             "backout": {"use": "cache-backout", "layer": 1},
-            "skip": {"use": "unet-skip", "mode": "add"},
+            "skip": {"use": "unet-skip", "mode": "add", "rows": 2},
             "lambdas": {"use": "resid-lambdas"},
             "resid": {"use": "resid-mix"},
             "act": {"use": "act-relu2"},
