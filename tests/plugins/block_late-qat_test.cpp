@@ -80,7 +80,9 @@ TEST(LateQat, ActsOnTheWeightsNamed) {
   EXPECT_NE(used(config, 0.1, CADDIE_MODE_TRAIN, "blocks.10.mlp.up.weight"), kGolden.values);
   EXPECT_EQ(used(config, 0.1, CADDIE_MODE_TRAIN, "blocks.3.attn.v.weight"), kGolden.values);
   EXPECT_EQ(used(config, 0.1, CADDIE_MODE_TRAIN, "head.weight"), kGolden.values);
-  EXPECT_NE(message_of([] { make_plugin("block", "late-qat", {{"weights", " "}}); }).find("\"weights\" is empty"),
+  EXPECT_NE(message_of([] {
+              make_plugin("block", "late-qat", {{"weights", " "}});
+            }).find("\"weights\" is empty"),
             std::string::npos);
 }
 

@@ -76,7 +76,8 @@ TEST(UnetSkip, PairsLastInFirstOut) {  // G13
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 4, 5, 4, 5, 6, 7, 8, 9, 10}, 7), (std::vector<int>{6, 5, 4, 3, 2, 1, 0, -1}));
 }
 
-TEST(UnetSkip, ImmediateRepeatsAreOneStep) {  // PR #1033: only the last run of layer 4 is kept, only the first of 5 takes
+TEST(UnetSkip, ImmediateRepeatsAreOneStep) {
+  // PR #1033: only the last run of layer 4 is kept, only the first of layer 5 takes.
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10}, 6), (std::vector<int>{5, -1, 3, 2, 1, 0, -1}));
   EXPECT_EQ(pairs({0, 0, 1, 2, 2, 3, 3, 3}, 4), (std::vector<int>{3, 2, -1, -1}));  // a repeat across the split is none
   EXPECT_EQ(pairs({0, 1, 0, 1, 0, 1}, 3), (std::vector<int>{2, 1, 0}));

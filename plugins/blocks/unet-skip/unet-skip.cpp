@@ -5,9 +5,10 @@
 //   add:   x <- x + w_j * s
 //   gate:  x <- g * x + (1 - g) * (w_j * s),   g = sigmoid(gate_j)
 //
-// A step is a visit of a layer with its immediate repeats: the first of them takes a skip back, the last one's output is
-// kept. Row j of the weights belongs to the decoder's step, whichever layer runs there. The first step takes back what
-// it reads anyway. A gate gets a gradient once its skip differs from the stream: not while all layers are the identity.
+// A step is a visit of a layer with its immediate repeats: the first of them takes a skip back, the last one's output
+// is kept. Row j of the weights belongs to the decoder's step, whichever layer runs there. The first step takes back
+// what it reads anyway. A gate gets a gradient once its skip differs from the stream: not while all layers are the
+// identity.
 #include <caddie/plugin.hpp>
 
 #include <algorithm>
@@ -26,7 +27,8 @@ struct UnetSkip : Block {
   Text mode{this, "mode", "add", "how a skip joins the stream", {"add", "gate"}};
   Number weight_init{this, "weight_init", 1.0, "weight of every skip at the start", range(-1000, 1000)};
   Number gate_init{this, "gate_init", 0.0, "gate of every skip at the start, before the sigmoid", range(-100, 100)};
-  Integer rows{this, "rows", 0, "rows of the weights; 0: as many as the shorter half of the visits at the end of the run",
+  Integer rows{this, "rows", 0,
+               "rows of the weights; 0: as many as the shorter half of the visits at the end of the run",
                range(0, CADDIE_MAX_VISITS)};
 
   void attach(Hooks& hooks) override {
@@ -81,7 +83,8 @@ struct UnetSkip : Block {
       return std::max(shorter(info.visits, info.encoder_visits), shorter(info.final_visits, info.final_encoder_visits));
     }
     if (rows <= step) {
-      throw Failure("\"rows\" is " + std::to_string(rows.value()) + ", but this plan of visits has more skips: leave it at 0");
+      throw Failure("\"rows\" is " + std::to_string(rows.value()) +
+                    ", but this plan of visits has more skips: leave it at 0");
     }
     return rows;
   }
