@@ -34,6 +34,9 @@ Result<void> check_blocks(const std::vector<std::string>& blocks,
 // Parameters without a path from the loss, one error for all.
 Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance);
 
+// Averagers that hand on what they were given, one error for all.
+Result<void> check_averagers(const std::vector<std::string>& without_effect, const InertAllowance& allowance);
+
 // Watches gradients over the first steps. Zero-initialised factors (an output projection that starts at zero) keep the
 // gradient of what stands before them at zero for a step or two; kSteps steps are enough for such chains.
 class GradientWatch {

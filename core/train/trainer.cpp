@@ -74,7 +74,9 @@ Result<void> Trainer::prepare() {
   auto update = UpdateProgram::make(*executor_, store_, states_, owners, parts_.averagers, update_options());
   if (!update) return update.error();
   update_ = std::move(*update);
-  return {};
+  const auto without_effect = averagers_without_effect(store_, parts_.averagers, update_options());
+  if (!without_effect) return without_effect.error();
+  return check_averagers(*without_effect, options_.inert);
 }
 
 Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugins::BuildResult& last) {

@@ -46,6 +46,10 @@ struct TrainStage {
 
 // Code::cancelled when a signal asked to stop: a checkpoint is written then. `output` receives the files named above.
 Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem::path& output);
+// What the trainer of such a stage is made of.
+train::TrainerParts trainer_parts(const TrainStage& stage, const data::TokenStream& tokens);
+train::TrainerOptions trainer_options(const TrainStage& stage);
+
 Result<TrainReport> read_train_report(const std::filesystem::path& folder);
 
 }  // namespace caddie::pipeline
