@@ -75,8 +75,12 @@ TEST_P(WholeRuns, LearnThroughAllPhasesAndReportWhatBlocksDo) {
   for (const train::BlockActivity& block : twin.trainer().activity()) {
     double change = 0;
     for (const auto& [hook, value] : block.change) change = std::max(change, value);
-    if (!block.change.empty()) EXPECT_GT(change, 0) << block.block;
-    if (block.parameters > 0) EXPECT_GT(block.gradient_norm, 0) << block.block;
+    if (!block.change.empty()) {
+      EXPECT_GT(change, 0) << block.block;
+    }
+    if (block.parameters > 0) {
+      EXPECT_GT(block.gradient_norm, 0) << block.block;
+    }
   }
 }
 
