@@ -32,7 +32,8 @@ struct Variant {
 Variant variant(std::size_t index) {
   const ordered_json& golden = oracle()["models"][index];
   const ordered_json& dims = golden["dims"];
-  Variant made = {.golden = golden, .dims = {}, .request = {}, .blocks = {}, .step = step_at(3, golden["step"]["scale"])};
+  Variant made = {
+      .golden = golden, .dims = {}, .request = {}, .blocks = {}, .step = step_at(3, golden["step"]["scale"])};
   made.dims = {.vocab = dims["vocab"],
                .dim = dims["dim"],
                .heads = dims["heads"],
