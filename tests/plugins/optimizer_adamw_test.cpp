@@ -40,7 +40,8 @@ TEST(AdamW, TwoStepsOfAdapters) {  // G25
 }
 
 TEST(AdamW, EqualsTheOracle) {  // five steps, a falling schedule
-  Session session = adamw({{"lr", 0.02}, {"beta1", 0.9}, {"beta2", 0.99}, {"eps", 1e-3}, {"weight_decay", 0.3}}, {2, 3});
+  Session session =
+      adamw({{"lr", 0.02}, {"beta1", 0.9}, {"beta2", 0.99}, {"eps", 1e-3}, {"weight_decay", 0.3}}, {2, 3});
   session.set("bank", wave({2, 3}, 1).values);
   for (int step = 0; step < 5; ++step) {
     session.set("gradient", wave({2, 3}, 21 + step, 0.1 * (step + 1)).values);
