@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/train/owners.hpp"
+
 namespace caddie::train {
 namespace {
 
@@ -17,17 +19,6 @@ std::vector<std::string> block_names(const plugins::Model& model) {
   std::vector<std::string> names;
   for (const plugins::BlockInstance& block : model.blocks()) names.push_back(block.name);
   return names;
-}
-
-// Parameters of both builds, in the first one's order, then those that only the second has.
-std::vector<plugins::TensorDeclaration> joined(const plugins::BuildResult& first, const plugins::BuildResult& last) {
-  std::vector<plugins::TensorDeclaration> all = first.parameters;
-  for (const plugins::TensorDeclaration& tensor : last.parameters) {
-    const bool known =
-        std::ranges::any_of(all, [&](const plugins::TensorDeclaration& other) { return other.path == tensor.path; });
-    if (!known) all.push_back(tensor);
-  }
-  return all;
 }
 
 }  // namespace
@@ -87,7 +78,7 @@ Result<void> Trainer::prepare() {
 }
 
 Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugins::BuildResult& last) {
-  const std::vector<plugins::TensorDeclaration> parameters = joined(first, last);
+  const std::vector<plugins::TensorDeclaration> parameters = joined_parameters(first, last);
   std::vector<plugins::Claimant> claimants;
   std::vector<std::string> names;
   for (const OptimizerEntry& optimizer : parts_.optimizers) {
@@ -95,26 +86,9 @@ Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugin
     claimants.push_back({instance, optimizer.claims, options_.inert.allows(instance)});
     names.push_back(instance);
   }
-  // A parameter the manifest allows to be inert may be left without an owner.
-  std::vector<std::size_t> to_assign;
-  std::vector<plugins::TensorKey> keys;
-  const auto claimed = [&](const plugins::TensorKey& key) {
-    return std::ranges::any_of(claimants, [&](const plugins::Claimant& claimant) {
-      return claimant.claims.rest() || claimant.claims.matches(key);
-    });
-  };
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const plugins::TensorDeclaration& tensor = parameters[i];
-    const plugins::TensorKey key{tensor.path, tensor.role, tensor.layer, tensor.shape.elements()};
-    if (options_.inert.allows(tensor.path) && !claimed(key)) continue;
-    to_assign.push_back(i);
-    keys.push_back(key);
-  }
-  const auto owners = plugins::assign_owners(keys, claimants, "optimizer");
-  if (!owners) return owners.error();
-  std::vector<int> owner(parameters.size(), kNoOwner);
-  for (std::size_t k = 0; k < to_assign.size(); ++k) owner[to_assign[k]] = static_cast<int>((*owners)[k]);
-  auto store = ParameterStore::make(*executor_, parameters, owner, names);
+  const auto owner = parameter_owners(parameters, claimants, options_.inert);
+  if (!owner) return owner.error();
+  auto store = ParameterStore::make(*executor_, parameters, *owner, names);
   if (!store) return store.error();
   store_ = std::move(*store);
   return {};
