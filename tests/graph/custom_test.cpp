@@ -56,7 +56,8 @@ TEST(Custom, passes_leave_it_alone_and_equal_ones_become_one) {
   EXPECT_TRUE(verify(*simple).ok());
   EXPECT_EQ(run(*simple, kNumbers).at("y"), run(graph, kNumbers).at("y"));
   for (const Node& node : simple->nodes()) {
-    if (node.op == Op::custom) EXPECT_EQ(simple->scope_name(node.scope), "block");
+    if (node.op != Op::custom) continue;
+    EXPECT_EQ(simple->scope_name(node.scope), "block");
   }
 }
 

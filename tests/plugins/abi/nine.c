@@ -376,6 +376,12 @@ static caddie_code create(const caddie_host* host, const char* id, const caddie_
   if (i == OFFER_COUNT) return fail(error, CADDIE_ERROR_ARGUMENT, "no such plugin here");
   p = calloc(1, sizeof *p);
   if (p == NULL) return fail(error, CADDIE_ERROR_MEMORY, "out of memory");
+#ifdef CADDIE_NEWER /* built with a header of the future: the host of today must not seem to have its field */
+  if (CADDIE_HAS(host, caddie_host, newer_function)) {
+    free(p);
+    return fail(error, CADDIE_ERROR_INTERNAL, "the host claims a field that it never wrote");
+  }
+#endif
   getters = host->service(host, CADDIE_HOST_CONFIG);
   if (getters->number(config, "number", &p->number) != CADDIE_OK) {
     free(p);
