@@ -49,9 +49,10 @@ TEST_P(CxxPlugins, GiveTheSameLosses) {
   const std::string command = with.command;
   const Scratch scratch;
   if (command.find("-stdlib=libc++") != std::string::npos) {
-    std::ofstream(scratch / "probe.cpp") << "#include <vector>\n";
-    const Command probe = run_command("clang++ -stdlib=libc++ -fsyntax-only " + (scratch / "probe.cpp").string());
-    if (probe.exit_code != 0) GTEST_SKIP() << "libc++ is not installed (Debian: libc++-dev)";
+    std::ofstream(scratch / "probe.cpp") << "#include <vector>\nstd::vector<int> probe;\n";
+    const Command probe = run_command("clang++ -stdlib=libc++ -fPIC -shared " + (scratch / "probe.cpp").string() + " -o " +
+                                      (scratch / "probe.so").string());
+    if (probe.exit_code != 0) GTEST_SKIP() << "libc++ is not installed (Debian: libc++-dev, libc++abi-dev)";
   }
   const auto build = [&](const char* source, const char* name) { return build_plugin(scratch, command, source, name); };
   const fs::path block = build("plugins/blocks/mega-ema/mega-ema.cpp", "mega-ema");

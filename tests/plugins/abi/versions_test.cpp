@@ -78,7 +78,9 @@ TEST(Versions, AnOlderErrorRecordIsNotWrittenBeyondItsEnd) {
 
 // A struct as long as in the first release is taken; sizes are never compared for equality.
 TEST(Versions, TablesOfTheFirstReleaseAndLongerOnesAreTaken) {
-  const auto attach = [](caddie_object*, const caddie_host_hooks*, caddie_hooks*, caddie_error*) { return CADDIE_OK; };
+  const auto attach = [](caddie_object*, const caddie_host_hooks*, caddie_hooks*, caddie_error*) -> caddie_code {
+    return CADDIE_OK;
+  };
   struct {
     caddie_block block;
     void* more[4];
