@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "core/cpu/cpu_executor.hpp"
-#include "core/cpu/host_memory.hpp"
+#include "core/cpu/custom_check_parts.hpp"
 #include "core/graph/custom.hpp"
 #include "core/graph/emitter.hpp"
 #include "core/graph/gradient.hpp"
@@ -26,11 +26,6 @@ using graph::LeafKind;
 using graph::Node;
 using graph::Value;
 using Numbers = std::vector<double>;
-using Words = std::vector<std::uint32_t>;
-
-constexpr std::int64_t kMostCalls = 4096;                      // of one cut into parts
-constexpr std::int64_t kOverlapWork = std::int64_t{1} << 26;   // elements looked at to find who writes what
-constexpr std::uint32_t kFills[] = {0x7FC0DEAD, 0x00A5A5A5};   // what stands in outputs before
 
 // One kernel with the types and shapes of its inputs.
 struct Subject {
@@ -72,7 +67,10 @@ class Check {
 
   // Gives the graph of the gradient: further kernels may stand in it.
   Graph run() {
-    if (!check_parts()) return {};
+    if (std::string wrong = wrong_with_parts(*subject_.kernel, subject_.inputs, inputs_); !wrong.empty()) {
+      fail(std::move(wrong));
+      return {};
+    }
     Graph values;
     const std::vector<Value> outputs = emit(values);
     for (std::size_t i = 0; i < outputs.size(); ++i) values.output(fmt::format("output {}", i), outputs[i]);
@@ -98,89 +96,6 @@ class Check {
     return outputs;
   }
 
-  // ---- parts ----
-
-  // All outputs behind one another after computing [begin, end) in so many calls, the last first.
-  Words computed(std::int64_t begin, std::int64_t end, std::int64_t calls, std::uint32_t fill) {
-    std::vector<Words> inputs;
-    std::vector<const void*> input_pointers;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      Words& words = inputs.emplace_back();
-      for (const double number : inputs_[i]) words.push_back(word_of(number, subject_.inputs[i].dtype));
-    }
-    for (const Words& words : inputs) input_pointers.push_back(words.data());
-    std::size_t total = 0;
-    std::vector<std::size_t> starts;
-    for (const graph::CustomOutput& output : subject_.kernel->form().outputs) {
-      starts.push_back(total);
-      total += static_cast<std::size_t>(output.shape.elements()) + 1;  // and a word that nobody may write
-    }
-    Words outputs(total, fill);
-    std::vector<void*> output_pointers;
-    for (const std::size_t start : starts) output_pointers.push_back(outputs.data() + start);
-    const auto scratch = HostMemory::allocate(subject_.kernel->form().scratch_bytes, "scratch");
-    const std::vector<Words> before = inputs;
-    for (std::int64_t call = calls; scratch && call-- > 0;) {
-      const auto done = subject_.kernel->compute({.inputs = input_pointers,
-                                                  .outputs = output_pointers,
-                                                  .begin = begin + (end - begin) * call / calls,
-                                                  .end = begin + (end - begin) * (call + 1) / calls,
-                                                  .scratch = scratch->data()});
-      if (!done) failed_ = done.error().text;
-    }
-    if (inputs != before) failed_ = "it writes to its inputs, which belong to others";
-    for (std::size_t i = 0; i < starts.size(); ++i) {
-      const std::size_t after = (i + 1 < starts.size() ? starts[i + 1] : total) - 1;
-      if (outputs[after] != fill) failed_ = fmt::format("it writes behind the end of output {}", i);
-    }
-    return outputs;
-  }
-
-  static std::uint32_t word_of(double number, DType dtype) {
-    std::uint32_t word = 0;
-    const auto real = static_cast<float>(number);
-    const auto whole = dtype == DType::i32 ? static_cast<std::int32_t>(number) : 0;
-    std::memcpy(&word, dtype == DType::f32 ? static_cast<const void*>(&real) : &whole, sizeof word);
-    return word;
-  }
-
-  bool check_parts() {
-    const std::int64_t parts = subject_.kernel->form().parts;
-    const Words whole = computed(0, parts, 1, kFills[0]);
-    const Words again = computed(0, parts, 1, kFills[1]);
-    const Words pieces = computed(0, parts, std::min(parts, kMostCalls), kFills[0]);
-    if (!failed_.empty()) return fail(failed_), false;
-    std::size_t outside = 0;  // the words behind each output
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-      const bool untouched = whole[i] == kFills[0] && again[i] == kFills[1];
-      outside += untouched ? 1 : 0;
-      if (!untouched && whole[i] != again[i])
-        return fail("it gives other bits from the same inputs the second time, or reads what stands in its outputs"), false;
-    }
-    if (outside > subject_.kernel->form().outputs.size()) {
-      return fail(fmt::format("{} elements of its outputs are never written",
-                              outside - subject_.kernel->form().outputs.size())), false;
-    }
-    if (whole != pieces) return fail("its bits depend on how its parts are cut into calls"), false;
-    return check_overlap(parts, static_cast<std::int64_t>(whole.size()));
-  }
-
-  bool check_overlap(std::int64_t parts, std::int64_t elements) {
-    if (parts * elements > kOverlapWork) return true;
-    std::vector<std::int64_t> writer(static_cast<std::size_t>(elements), -1);
-    for (std::int64_t part = 0; part < parts; ++part) {
-      const Words first = computed(part, part + 1, 1, kFills[0]);
-      const Words second = computed(part, part + 1, 1, kFills[1]);
-      for (std::size_t i = 0; i < writer.size(); ++i) {
-        if (first[i] == kFills[0] && second[i] == kFills[1]) continue;
-        if (writer[i] >= 0)
-          return fail(fmt::format("its parts {} and {} write the same element; two threads would", writer[i], part)), false;
-        writer[i] = part;
-      }
-    }
-    return true;
-  }
-
   // ---- values and gradients ----
 
   // The outputs of a graph in order: on the reference executor in float64, or on the processor's.
@@ -192,7 +107,8 @@ class Check {
 
   Result<std::vector<Numbers>> run_checked(const Graph& graph, graph::Precision precision) const {
     const bool exact = precision == graph::Precision::f64;
-    const auto executor = exact ? graph::make_reference_executor({.precision = precision}) : make_cpu_executor({.threads = 2});
+    const auto executor =
+        exact ? graph::make_reference_executor({.precision = precision}) : make_cpu_executor({.threads = 2});
     auto program = executor->compile(graph);
     if (!program) return program.error();
     std::vector<graph::BufferPtr> buffers;
@@ -200,7 +116,8 @@ class Check {
       const auto elements = static_cast<std::size_t>(graph.shape(value).elements());
       auto buffer = executor->allocate(elements * executor->element_bytes(graph.dtype(value)));
       if (!buffer) return buffer.error();
-      for (std::size_t i = 0; numbers != nullptr && i < elements; ++i) put(**buffer, i, (*numbers)[i], graph.dtype(value), exact);
+      for (std::size_t i = 0; numbers != nullptr && i < elements; ++i)
+        put(**buffer, i, (*numbers)[i], graph.dtype(value), exact);
       buffers.push_back(*buffer);
       return (*program)->bind(name, {*buffer, 0});
     };
@@ -235,11 +152,12 @@ class Check {
                  : static_cast<double>(static_cast<const float*>(buffer.host_data())[at]);
   }
 
-  void compare(const char* what, const std::vector<Numbers>& got, const std::vector<Numbers>& wanted, const Graph& graph,
-               double tolerance) {
+  void compare(const char* what, const std::vector<Numbers>& got, const std::vector<Numbers>& wanted,
+               const Graph& graph, double tolerance) {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       double largest = 0;
-      for (const double number : wanted[i]) largest = std::isfinite(number) ? std::max(largest, std::abs(number)) : largest;
+      for (const double number : wanted[i])
+        largest = std::isfinite(number) ? std::max(largest, std::abs(number)) : largest;
       const bool exact = graph.dtype(graph.outputs()[i].value) == DType::i32;
       for (std::size_t e = 0; e < wanted[i].size(); ++e) {
         const double a = got[i][e];
@@ -262,10 +180,9 @@ class Check {
       Numbers weights(static_cast<std::size_t>(graph.shape(output).elements()));
       for (std::size_t i = 0; i < weights.size(); ++i)
         weights[i] = static_cast<double>(static_cast<float>(std::sin(1.3 * static_cast<double>(i) + 0.4)));
-      const Value constant = graph.emit(graph::Op::constant, {},
-                                        graph::Attributes()
-                                            .set("values", std::move(weights))
-                                            .set("shape", graph::to_axes(graph.shape(output))));
+      const Value constant = graph.emit(
+          graph::Op::constant, {},
+          graph::Attributes().set("values", std::move(weights)).set("shape", graph::to_axes(graph.shape(output))));
       loss = e.add(loss, e.reduce(graph::Op::reduce_sum, e.mul(output, constant), {}, false));
     }
     graph.output("loss", loss);
@@ -313,7 +230,6 @@ class Check {
   const CustomCheckOptions& options_;
   CustomReport& report_;
   std::vector<Numbers> inputs_;
-  std::string failed_;  // what a call of compute() did wrong
 };
 
 }  // namespace

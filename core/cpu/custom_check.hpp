@@ -11,9 +11,9 @@
 namespace caddie::cpu {
 
 struct CustomCheckOptions {
-  double tolerance = 1e-4;        // of f32 against float64, relative to the largest element
-  std::int32_t largest_index = 7; // i32 inputs are 0 .. this
-  std::uint64_t seed = 1;         // of the inputs, uniform in [-1, 1)
+  double tolerance = 1e-4;         // of f32 against float64, relative to the largest element
+  std::int32_t largest_index = 7;  // i32 inputs are 0 .. this
+  std::uint64_t seed = 1;          // of the inputs, uniform in [-1, 1)
 };
 
 struct CustomReport {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/graph/shape_rules.hpp"
+#include "core/graph/vjp.hpp"
 
 namespace caddie::graph {
 namespace {
@@ -62,7 +63,8 @@ std::vector<Value> custom_decomposition(const Emitter& e, const Node& node, std:
   if (good && !graph.failed() && made->size() != outputs.size())
     good = argument_error(fmt::format("its reference makes {} values for {} outputs", made->size(), outputs.size()));
   for (std::size_t i = 0; good && !graph.failed() && i < outputs.size(); ++i) {
-    good = check_value(graph, (*made)[i], outputs[i].dtype, outputs[i].shape, fmt::format("output {} of its reference", i));
+    good = check_value(graph, (*made)[i], outputs[i].dtype, outputs[i].shape,
+                       fmt::format("output {} of its reference", i));
   }
   if (!good) fail(graph, kernel, good.error());
   graph.pop_scope();

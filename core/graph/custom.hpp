@@ -17,9 +17,11 @@
 
 #include "core/base/result.hpp"
 #include "core/graph/graph.hpp"
-#include "core/graph/vjp.hpp"
 
 namespace caddie::graph {
+
+struct Emitter;  // emitter.hpp
+struct VjpCall;  // vjp.hpp
 
 inline constexpr std::size_t kMostCustomInputs = 16;
 inline constexpr std::size_t kMostCustomOutputs = 4;
@@ -84,7 +86,7 @@ class CustomKernel {
 // Whether a node of this kernel can stand in the graph.
 Result<void> check_custom(const Graph& graph, const CustomKernel& kernel, std::span<const Value> inputs);
 
-// The rows of the tables of decompositions and derivatives.
+// The rows of the tables of decompositions and derivatives, inside core/graph only.
 std::vector<Value> custom_decomposition(const Emitter& e, const Node& node, std::span<const Value> inputs);
 void custom_vjp(VjpCall& call);
 

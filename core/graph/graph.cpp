@@ -132,7 +132,7 @@ Result<void> check_inputs(const Graph& graph, const OpInfo& op, std::vector<Valu
   if (inputs.size() < least || inputs.size() > static_cast<std::size_t>(op.max_inputs)) {
     const std::string wanted = op.min_inputs == op.max_inputs ? fmt::format("{}", op.min_inputs)
                                : op.max_inputs > 100          ? fmt::format("{} or more", op.min_inputs)
-                                                     : fmt::format("{} to {}", op.min_inputs, op.max_inputs);
+                                                              : fmt::format("{} to {}", op.min_inputs, op.max_inputs);
     return argument_error(fmt::format("takes {} inputs but was given {}", wanted, inputs.size()));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -190,7 +190,8 @@ Value Graph::custom_in(std::uint32_t scope, std::shared_ptr<const CustomKernel> 
     return 0;
   }
   std::vector<ValueInfo> outputs;
-  for (const CustomOutput& output : kernel->form().outputs) outputs.push_back({.dtype = output.dtype, .shape = output.shape});
+  for (const CustomOutput& output : kernel->form().outputs)
+    outputs.push_back({.dtype = output.dtype, .shape = output.shape});
   Node node{.op = Op::custom, .inputs = {inputs.begin(), inputs.end()}, .attributes = {}, .scope = scope};
   node.custom = std::move(kernel);
   return add_node(std::move(node), outputs);

@@ -46,8 +46,11 @@ class PluginKernel final : public CustomKernel {
  public:
   PluginKernel(const caddie_kernel* kernel, CustomForm form, std::vector<caddie_shape> input_shapes,
                std::vector<std::byte> parameters)
-      : CustomKernel(std::move(form)), kernel_(kernel), parameters_(std::move(parameters)),
-        input_shapes_(std::move(input_shapes)), input_pointers_(pointers(input_shapes_)) {
+      : CustomKernel(std::move(form)),
+        kernel_(kernel),
+        parameters_(std::move(parameters)),
+        input_shapes_(std::move(input_shapes)),
+        input_pointers_(pointers(input_shapes_)) {
     for (const graph::CustomOutput& output : this->form().outputs)
       output_shapes_.push_back(to_abi(output.dtype, output.shape));
     output_pointers_ = pointers(output_shapes_);
@@ -132,14 +135,16 @@ constexpr std::uint32_t kFirstNode = offsetof(caddie_kernel_node, scratch_bytes)
 // What is wrong with a node before the graph sees it; empty when nothing is.
 std::string complaint(const caddie_kernel* kernel, const caddie_kernel_node* node) {
   if (kernel == nullptr || node == nullptr) return "a custom kernel without its table or its node (NULL)";
-  if (kernel->struct_size < kFirstKernel) return "a caddie_kernel whose struct_size is too small; set it to sizeof(caddie_kernel)";
+  if (kernel->struct_size < kFirstKernel)
+    return "a caddie_kernel whose struct_size is too small; set it to sizeof(caddie_kernel)";
   if (node->struct_size < kFirstNode)
     return "a caddie_kernel_node whose struct_size is too small; set it to sizeof(caddie_kernel_node)";
   if (kernel->name == nullptr || kernel->name[0] == '\0') return "a custom kernel without a name";
   const std::string who = fmt::format("custom kernel \"{}\": ", kernel->name);
   if (kernel->compute == nullptr) return who + "it has no function compute (NULL); every kernel runs on the processor";
   if (kernel->reference == nullptr)
-    return who + "it has no reference (NULL); say in operations of the table what it computes, it is checked against that";
+    return who +
+           "it has no reference (NULL); say in operations of the table what it computes, it is checked against that";
   if (node->parameters_size > kLargestParameters)
     return who + fmt::format("{} bytes of parameters; {} are the most", node->parameters_size, kLargestParameters);
   if (node->input_count > graph::kMostCustomInputs || node->output_count > graph::kMostCustomOutputs)
@@ -162,7 +167,8 @@ caddie_value emit(caddie_graph* handle, const caddie_kernel* kernel, const caddi
   CustomForm form{kernel->name, {}, node->parts, node->scratch_bytes};
   for (std::uint32_t i = 0; i < node->output_count; ++i) {
     const caddie_shape& shape = *node->outputs[i];
-    form.outputs.push_back({static_cast<graph::DType>(shape.dtype), graph::Shape(std::span(shape.lengths, shape.rank))});
+    form.outputs.push_back(
+        {static_cast<graph::DType>(shape.dtype), graph::Shape(std::span(shape.lengths, shape.rank))});
   }
   const std::vector<Value> inputs(node->inputs, node->inputs + node->input_count);
   std::vector<caddie_shape> shapes;

@@ -100,7 +100,8 @@ Header read(const std::string& text) {
       header.structs.push_back({(*at)[2], fields_of(body)});
     } else {
       for (const std::string& entry : split(body, ',')) {
-        if (const std::string name = last_word(entry.substr(0, entry.find('='))); !name.empty()) header.numbers.push_back(name);
+        if (const std::string name = last_word(entry.substr(0, entry.find('='))); !name.empty())
+          header.numbers.push_back(name);
       }
     }
   }
@@ -115,8 +116,9 @@ Header read(const std::string& text) {
 
 void write_layout(const Header& header) {
   std::puts("#include <caddie/abi.h>\n#include <stdio.h>\n");
-  std::puts("#define AT(Type, field) \\\n  printf(\"  %s %lu %lu\\n\", #field, (unsigned long)offsetof(Type, field), \\\n"
-            "         (unsigned long)sizeof(((Type*)0)->field))\n");
+  std::puts(
+      "#define AT(Type, field) \\\n  printf(\"  %s %lu %lu\\n\", #field, (unsigned long)offsetof(Type, field), \\\n"
+      "         (unsigned long)sizeof(((Type*)0)->field))\n");
   std::puts("int main(void) {");
   for (const Struct& type : header.structs) {
     std::printf("  printf(\"struct %s %%lu\\n\", (unsigned long)sizeof(%s));\n", type.name.c_str(), type.name.c_str());

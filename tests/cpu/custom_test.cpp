@@ -59,8 +59,8 @@ TEST(Custom, RunsAmongOtherOperationsLikeTheReference) {
   ASSERT_TRUE(gradients.ok()) << gradients.error().message();
   example.graph.output("dx", (*gradients)[0]);
   example.graph.update(example.w, e.sub(example.w, e.scale((*gradients)[1], 1e-6)));
-  expect_close(example.graph, run_cpu(example.graph, example.leaves), run_reference(example.graph, example.leaves), 1e-4,
-               1e-4);
+  expect_close(example.graph, run_cpu(example.graph, example.leaves), run_reference(example.graph, example.leaves),
+               1e-4, 1e-4);
   EXPECT_GT(example.kernel->calls.load(), 2);
 }
 

@@ -11,15 +11,15 @@ namespace caddie::graph::testing {
 
 enum class Wrong {
   nothing,
-  value,          // of one element
-  gradient,       // of w
-  no_gradient,    // refuses one
-  unwritten,      // leaves the last element of a row
-  overlap,        // writes the row before, too
-  cut,            // depends on where its range begins
-  outside,        // writes behind the end
-  inputs,         // writes to x
-  fails,          // with an error
+  value,        // of one element
+  gradient,     // of w
+  no_gradient,  // refuses one
+  unwritten,    // leaves the last element of a row
+  overlap,      // writes the row before, too
+  cut,          // depends on where its range begins
+  outside,      // writes behind the end
+  inputs,       // writes to x
+  fails,        // with an error
   reference_shape,
   reference_fails
 };
@@ -44,7 +44,8 @@ class SquareRows final : public CustomKernel {
         y[r * width + i] = row[i % 16] * x[r * width + i] * w[i];
         if (wrong_ == Wrong::cut) y[r * width + i] += static_cast<float>(call.begin);
       }
-      if (wrong_ == Wrong::overlap && r > 0) y[(r - 1) * width] = static_cast<float>(factor_) * x[(r - 1) * width] * x[(r - 1) * width] * w[0];
+      if (wrong_ == Wrong::overlap && r > 0)
+        y[(r - 1) * width] = static_cast<float>(factor_) * x[(r - 1) * width] * x[(r - 1) * width] * w[0];
     }
     if (wrong_ == Wrong::value && call.begin == 0) y[0] += 0.25F;
     if (wrong_ == Wrong::outside && call.end == form().parts) y[call.end * width] = 1;

@@ -134,8 +134,10 @@ std::string mistake(Wrong wrong) {
 }
 
 TEST(Custom, a_wrong_reference_is_named) {
-  EXPECT_THAT(mistake(Wrong::reference_shape),
-              HasSubstr("square-rows: custom kernel \"square-rows\": output 0 of its reference is f32 [2], and must be f32 [3, 2]"));
+  EXPECT_THAT(
+      mistake(Wrong::reference_shape),
+      HasSubstr(
+          "square-rows: custom kernel \"square-rows\": output 0 of its reference is f32 [2], and must be f32 [3, 2]"));
   EXPECT_THAT(mistake(Wrong::reference_fails), HasSubstr("custom kernel \"square-rows\": not today"));
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/cpu/custom_check.hpp"
 #include "core/graph/custom.hpp"
+#include "core/graph/emitter.hpp"
 #include "core/graph/gradient.hpp"
 #include "core/graph/passes.hpp"
 #include "core/plugins/build.hpp"
@@ -29,7 +30,8 @@ caddie_code compute(const caddie_kernel_call* call, caddie_error* error) {
   }
   if (factor == 14) throw std::runtime_error("thrown from compute");
   for (int64_t i = call->begin; i < call->end; ++i)
-    static_cast<float*>(call->outputs[0])[i] = static_cast<float>(factor) * static_cast<const float*>(call->inputs[0])[i];
+    static_cast<float*>(call->outputs[0])[i] =
+        static_cast<float>(factor) * static_cast<const float*>(call->inputs[0])[i];
   return CADDIE_OK;
 }
 

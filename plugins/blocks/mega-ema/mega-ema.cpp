@@ -1,5 +1,5 @@
-// Moving average before attention: every channel of the normalised input is mixed with its own damped exponential moving
-// average over time (Mega, Ma et al. 2022, arXiv:2209.10655; one dimension a channel).
+// Moving average before attention: every channel of the normalised input is mixed with its own damped exponential
+// moving average over time (Mega, Ma et al. 2022, arXiv:2209.10655; one dimension a channel).
 //
 //   y_t = a x_t + (1 - a d) y_{t-1},   a = sigmoid(alpha), d = sigmoid(delta) for each channel
 //   x_t <- omega x_t + eta y_t
@@ -26,7 +26,8 @@ struct DecayScan {
   static Value emit(const Graph& g, Value u, Value p, bool backwards) {
     const auto [B, T, D] = u.dims<3>();
     const int64_t parts = B * ((D + kChannels - 1) / kChannels);
-    return emit_kernel<DecayScan>(g, {.inputs = {u, p}, .outputs = {{B, T, D}}, .parts = parts}, Parameters{backwards})[0];
+    return emit_kernel<DecayScan>(g, {.inputs = {u, p}, .outputs = {{B, T, D}}, .parts = parts},
+                                  Parameters{backwards})[0];
   }
 
   static void compute(const KernelRange& at) {
@@ -68,8 +69,8 @@ struct DecayScan {
     Value y = in[0];
     Value power = in[1];
     for (int64_t s = 1; s < T; s *= 2) {
-      const Value shifted = backwards ? g.pad(y, {0, 0, 0}, {0, s, 0}).slice(1, s, T + s)
-                                      : g.pad(y, {0, s, 0}, {0, 0, 0}).slice(1, 0, T);
+      const Value shifted =
+          backwards ? g.pad(y, {0, 0, 0}, {0, s, 0}).slice(1, s, T + s) : g.pad(y, {0, s, 0}, {0, 0, 0}).slice(1, 0, T);
       y = y + power * shifted;
       power = power * power;
     }

@@ -10,8 +10,8 @@ namespace caddie::abi_test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::Not;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 // On the reference executor, with the plugins of release 1.0.
 constexpr double kFirstLoss = 5.9235014915;
@@ -57,8 +57,7 @@ TEST_F(Binaries, NineInterfacesOfEveryReleaseDoWhatTheyDid) {
 }
 
 TEST_F(Binaries, PluginsOfTheWrapperOfEveryReleaseDoWhatTheyDid) {
-  const auto today =
-      losses_of(kPlugins / "logit-softcap.so", "logit-softcap", kPlugins / "muon.so", "muon");
+  const auto today = losses_of(kPlugins / "logit-softcap.so", "logit-softcap", kPlugins / "muon.so", "muon");
   const auto blocks = kept("logit-softcap");
   const auto optimizers = kept("muon");
   ASSERT_THAT(blocks, Not(IsEmpty()));

@@ -50,8 +50,8 @@ TEST_P(CxxPlugins, GiveTheSameLosses) {
   const Scratch scratch;
   if (command.find("-stdlib=libc++") != std::string::npos) {
     std::ofstream(scratch / "probe.cpp") << "#include <vector>\nstd::vector<int> probe;\n";
-    const Command probe = run_command("clang++ -stdlib=libc++ -fPIC -shared " + (scratch / "probe.cpp").string() + " -o " +
-                                      (scratch / "probe.so").string());
+    const Command probe = run_command("clang++ -stdlib=libc++ -fPIC -shared " + (scratch / "probe.cpp").string() +
+                                      " -o " + (scratch / "probe.so").string());
     if (probe.exit_code != 0) GTEST_SKIP() << "libc++ is not installed (Debian: libc++-dev, libc++abi-dev)";
   }
   const auto build = [&](const char* source, const char* name) { return build_plugin(scratch, command, source, name); };
@@ -86,8 +86,10 @@ TEST(Reproducible, TwoFoldersGiveTheSameFile) {
     std::ofstream(scratch / "CMakeLists.txt")
         << "cmake_minimum_required(VERSION 3.25)\nproject(outside LANGUAGES C CXX)\n"
            "add_library(caddie_sdk INTERFACE)\nadd_library(caddie::sdk ALIAS caddie_sdk)\n"
-           "target_include_directories(caddie_sdk INTERFACE " CADDIE_SOURCE_DIR "/sdk/include)\n"
-           "include(" CADDIE_SOURCE_DIR "/sdk/cmake/CaddiePlugin.cmake)\n"
+           "target_include_directories(caddie_sdk INTERFACE " CADDIE_SOURCE_DIR
+           "/sdk/include)\n"
+           "include(" CADDIE_SOURCE_DIR
+           "/sdk/cmake/CaddiePlugin.cmake)\n"
            "caddie_add_plugin(plugin plugin.cpp)\n";
     const std::string folder = scratch.path().string();
     const Command built = run_command("cmake -G Ninja -S " + folder + " -B " + folder +

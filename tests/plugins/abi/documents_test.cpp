@@ -63,8 +63,8 @@ TEST(Documents, EveryPluginTheyShowCompiles) {
     const fs::path source = scratch / ("example." + example.language);
     std::ofstream(source) << example.code;
     const std::string compiler = example.language == "c" ? "gcc -std=c99" : "g++ -std=c++20";
-    const Command built = run_command(compiler + " -fsyntax-only -Wall -Wextra -I" + (root / "sdk/include").string() + " " +
-                                      source.string());
+    const Command built = run_command(compiler + " -fsyntax-only -Wall -Wextra -I" + (root / "sdk/include").string() +
+                                      " " + source.string());
     EXPECT_EQ(built.exit_code, 0) << example.where << "\n" << built.output;
   }
 }

@@ -75,7 +75,8 @@ TEST_F(Throwing, WhileTheModelIsBuilt) {
 
 TEST_F(Throwing, WhileTraining) {
   EXPECT_THAT(training("optimizer", "throws-update"), AllOf(HasSubstr("throws-update"), HasSubstr(escaped("update"))));
-  EXPECT_THAT(training("averager", "throws-averager"), AllOf(HasSubstr("throws-averager"), HasSubstr(escaped("accumulate"))));
+  EXPECT_THAT(training("averager", "throws-averager"),
+              AllOf(HasSubstr("throws-averager"), HasSubstr(escaped("accumulate"))));
   EXPECT_THAT(training("loader", "throws-open"), AllOf(HasSubstr("throws-open"), HasSubstr(escaped("open"))));
   EXPECT_THAT(training("loader", "throws-next"), AllOf(HasSubstr("throws-next"), HasSubstr(escaped("next"))));
 }
@@ -105,7 +106,8 @@ TEST_F(Throwing, WhileAnArtifactIsMade) {
   const plugins::Object compressor = files_.make("compressor", "throws-pack");
   std::vector<artifact::StreamBytes> streams{{"s", {1, 2, 3}}};
   EXPECT_THAT(artifact::pack_group(compressor, streams).error().message(), HasSubstr(escaped("pack")));
-  EXPECT_THAT(artifact::unpack_group(&compressor, streams[0].bytes, streams).error().message(), HasSubstr(escaped("unpack")));
+  EXPECT_THAT(artifact::unpack_group(&compressor, streams[0].bytes, streams).error().message(),
+              HasSubstr(escaped("unpack")));
 }
 
 TEST_F(Throwing, WhileScoring) {

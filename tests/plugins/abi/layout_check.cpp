@@ -25,8 +25,8 @@ struct Layout {
 };
 
 // Without struct_size, inside other structs, or handed over as lists: their readers cannot know another size.
-const std::set<std::string> kFixed = {"caddie_str",   "caddie_attribute",   "caddie_initialiser",
-                                      "caddie_bytes", "caddie_tensor_info"};
+const std::set<std::string> kFixed = {"caddie_str", "caddie_attribute", "caddie_initialiser", "caddie_bytes",
+                                      "caddie_tensor_info"};
 // They tell how new a header is.
 const std::set<std::string> kFree = {"CADDIE_ABI_MINOR"};
 
@@ -70,7 +70,8 @@ void compare(const std::string& name, const Struct& before, const Struct& now, s
   if (now.size < before.size) broken.push_back(name + " shrank");
   for (const Field& field : now.fields) {
     const bool is_new = std::ranges::find(before.fields, field.name, &Field::name) == before.fields.end();
-    if (is_new && field.offset < before.size) broken.push_back(name + "." + field.name + " stands where old readers look");
+    if (is_new && field.offset < before.size)
+      broken.push_back(name + "." + field.name + " stands where old readers look");
   }
   if (kFixed.contains(name) && now.size != before.size)
     broken.push_back(name + " grew, and it stands inside other structs or in lists");

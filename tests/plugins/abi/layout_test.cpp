@@ -129,11 +129,13 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-// An old plugin's emit must mean what it meant: inputs may gain optional ones at the end, attributes ones with defaults.
+// An old plugin's emit must mean what it meant: inputs may gain optional ones at the end, attributes ones with
+// defaults.
 bool keeps_meaning(const std::string& before, const std::string& now) {
   const auto old = split(before, '\t');
   const auto fresh = split(now, '\t');
-  if (old.size() != 6 || fresh.size() != 6 || old[0] != fresh[0] || old[1] != fresh[1] || old[3] != fresh[3]) return false;
+  if (old.size() != 6 || fresh.size() != 6 || old[0] != fresh[0] || old[1] != fresh[1] || old[3] != fresh[3])
+    return false;
   const auto grown = [](const std::string& was, const std::string& is, const char* mark) {
     if (!is.starts_with(was)) return false;
     for (const std::string& word : split(is.substr(was.size()), ' ')) {
@@ -161,10 +163,11 @@ TEST(AbiOperations, TheRulesFindEveryBreak) {
   const std::string old = "pad\t5\tx\ty\tlow:ints value:float=0\tprimitive";
   EXPECT_TRUE(keeps_meaning(old, old));
   EXPECT_TRUE(keeps_meaning(old, "pad\t5\tx fill?\ty\tlow:ints value:float=0 mode:int=0\tprimitive"));
-  for (const char* broken : {"", "pad\t6\tx\ty\tlow:ints value:float=0\tprimitive", "pad\t5\ta\ty\tlow:ints value:float=0\tprimitive",
-                             "pad\t5\tx fill\ty\tlow:ints value:float=0\tprimitive", "pad\t5\tx\ty z\tlow:ints value:float=0\tprimitive",
-                             "pad\t5\tx\ty\tlow:ints value:float=1\tprimitive", "pad\t5\tx\ty\tlow:ints value:float=0 mode:int\tprimitive",
-                             "pad\t5\tx\ty\tlow:ints\tprimitive"}) {
+  for (const char* broken :
+       {"", "pad\t6\tx\ty\tlow:ints value:float=0\tprimitive", "pad\t5\ta\ty\tlow:ints value:float=0\tprimitive",
+        "pad\t5\tx fill\ty\tlow:ints value:float=0\tprimitive", "pad\t5\tx\ty z\tlow:ints value:float=0\tprimitive",
+        "pad\t5\tx\ty\tlow:ints value:float=1\tprimitive", "pad\t5\tx\ty\tlow:ints value:float=0 mode:int\tprimitive",
+        "pad\t5\tx\ty\tlow:ints\tprimitive"}) {
     EXPECT_FALSE(keeps_meaning(old, broken)) << broken;
   }
 }
@@ -178,7 +181,8 @@ TEST(Abidiff, FindsNothingButGrowth) {
   const Scratch scratch;
   const std::string library = scratch / "abi_types.so";
   const Command built = run_command("gcc -std=c99 -g -gdwarf-4 -O0 -shared -fPIC -I" CADDIE_SOURCE_DIR
-                                    "/sdk/include " CADDIE_ABI_TYPES " -o " + library);
+                                    "/sdk/include " CADDIE_ABI_TYPES " -o " +
+                                    library);
   ASSERT_EQ(built.exit_code, 0) << built.output;
   const auto diff = [&](const std::string& against) {
     return run_command("abidiff --no-added-syms --suppressions " + kFolder + "growth.suppr " + kFolder +
@@ -195,8 +199,10 @@ TEST(Abidiff, FindsNothingButGrowth) {
   fs::create_directories(scratch / "caddie");
   ASSERT_TRUE(write_atomically(scratch / "caddie" / "abi.h", header).ok());
   const std::string broken = scratch / "broken.so";
-  ASSERT_EQ(run_command("gcc -std=c99 -g -gdwarf-4 -O0 -shared -fPIC -I" + scratch.path().string() + " " CADDIE_ABI_TYPES
-                        " -o " + broken).exit_code, 0);
+  ASSERT_EQ(run_command("gcc -std=c99 -g -gdwarf-4 -O0 -shared -fPIC -I" + scratch.path().string() +
+                        " " CADDIE_ABI_TYPES " -o " + broken)
+                .exit_code,
+            0);
   EXPECT_NE(diff(broken).exit_code, 0);
 }
 

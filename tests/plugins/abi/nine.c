@@ -6,11 +6,10 @@
  *   abi-averager   0.75 average + 0.25 parameter              abi-ttt         one step of SGD a chunk
  *   abi-loader     the first shard from its beginning
  *
- * Built once for each release and kept as a file (tests/plugins/binaries): later hosts run it as it is. Uses no numbers of
- * the mathematical library, so that only the host decides the bits.
+ * Built once for each release and kept as a file (tests/plugins/binaries): later hosts run it as it is. Uses no numbers
+ * of the mathematical library, so that only the host decides the bits.
  */
 #include <caddie/abi.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +112,8 @@ static caddie_code scale_logits(void* user, caddie_build* build, const caddie_va
   return CADDIE_OK;
 }
 
-static caddie_code attach(caddie_object* object, const caddie_host_hooks* table, caddie_hooks* hooks, caddie_error* error) {
+static caddie_code attach(caddie_object* object, const caddie_host_hooks* table, caddie_hooks* hooks,
+                          caddie_error* error) {
   (void)error;
   return table->chain(hooks, "logits", 0, scale_logits, self(object));
 }
@@ -126,8 +126,8 @@ static double decay(void* user, const caddie_step* step) {
   return p->number / (1.0 + 0.125 * (double)step->step);
 }
 
-static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* given, caddie_value* parameter,
-                          caddie_error* error) {
+static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* given,
+                          caddie_value* parameter, caddie_error* error) {
   const Plugin* p = self(object);
   caddie_graph* g = p->build->graph(build);
   const caddie_value momentum = state_like(p, build, "momentum", given->parameter, 0);
@@ -188,7 +188,8 @@ static caddie_code next(caddie_object* object, const caddie_batch* batch, caddie
     if (size < batch->context + 1) return fail(error, CADDIE_ERROR_ARGUMENT, "the shard is shorter than a row");
     if (p->position + batch->context + 1 > size) p->position = 0;
     if (p->tokens_table->read(p->tokens, 0, (uint64_t)p->position, (uint64_t)batch->context, tokens) != CADDIE_OK ||
-        p->tokens_table->read(p->tokens, 0, (uint64_t)p->position + 1, (uint64_t)batch->context, targets) != CADDIE_OK) {
+        p->tokens_table->read(p->tokens, 0, (uint64_t)p->position + 1, (uint64_t)batch->context, targets) !=
+            CADDIE_OK) {
       return fail(error, CADDIE_ERROR_IO, "the shard could not be read");
     }
     p->position += batch->context;
@@ -248,7 +249,8 @@ static caddie_code decode(caddie_object* object, const caddie_tensor_info* info,
                           const caddie_parts* parts, float* out, caddie_error* error) {
   const caddie_str raw = table->get(parts, "raw");
   (void)object;
-  if (raw.data == NULL || raw.size != bytes_of(info)) return fail(error, CADDIE_ERROR_FORMAT, "other bytes than the tensor has");
+  if (raw.data == NULL || raw.size != bytes_of(info))
+    return fail(error, CADDIE_ERROR_FORMAT, "other bytes than the tensor has");
   memcpy(out, raw.data, raw.size);
   return CADDIE_OK;
 }
@@ -298,7 +300,8 @@ static caddie_code plan_windows(caddie_object* object, const caddie_eval_info* i
 }
 static const caddie_evaluator evaluator = {sizeof(caddie_evaluator), 0, plan_windows};
 
-static caddie_code plan_ttt(caddie_object* object, const caddie_eval_info* info, caddie_ttt_plan* plan, caddie_error* error) {
+static caddie_code plan_ttt(caddie_object* object, const caddie_eval_info* info, caddie_ttt_plan* plan,
+                            caddie_error* error) {
   Plugin* p = self(object);
   (void)error;
   p->context = info->context;
@@ -312,8 +315,8 @@ static int32_t adapts(const caddie_object* object, const caddie_tensor_info* inf
   (void)object;
   return info->rank >= 2;
 }
-static caddie_code adapt(caddie_object* object, const caddie_chunk* chunk, const caddie_host_adapt* table, caddie_adapt* adapt,
-                         caddie_error* error) {
+static caddie_code adapt(caddie_object* object, const caddie_chunk* chunk, const caddie_host_adapt* table,
+                         caddie_adapt* adapt, caddie_error* error) {
   const Plugin* p = self(object);
   int64_t first[2];
   if (chunk->targets < 2 * p->context) return CADDIE_OK;
@@ -336,12 +339,12 @@ static const char* const needs[] = {CADDIE_HOST_CONFIG, CADDIE_HOST_GRAPH, CADDI
 #define SCHEMA(text)                                                                                             \
   "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"number\": {\"type\": \"number\", " \
   "\"default\": " text "}}}"
-#define OFFER(ID, INTERFACE, TABLE, FLAGS, STATE, READS, DEFAULT)                                                      \
-  {                                                                                                                    \
-    INTERFACE, &TABLE, {                                                                                               \
-      sizeof(caddie_descriptor), CADDIE_DETERMINISTIC | FLAGS, READS, STATE, ID, INTERFACE, "1.0.0", "smallest of its kind", \
-          "", "MIT", SCHEMA(DEFAULT), needs                                                                            \
-    }                                                                                                                  \
+#define OFFER(ID, INTERFACE, TABLE, FLAGS, STATE, READS, DEFAULT)                                    \
+  {                                                                                                  \
+    INTERFACE, &TABLE, {                                                                             \
+      sizeof(caddie_descriptor), CADDIE_DETERMINISTIC | FLAGS, READS, STATE, ID, INTERFACE, "1.0.0", \
+          "smallest of its kind", "", "MIT", SCHEMA(DEFAULT), needs                                  \
+    }                                                                                                \
   }
 static const Offer offers[] = {
     OFFER("abi-block", CADDIE_BLOCK, block, 0u, 0, 0, "1.25"),

@@ -28,9 +28,15 @@ const plugins::Host& host() {
 class Model {
  public:
   explicit Model(const plugins::Object& more) {
-    const std::vector<std::pair<const char*, json>> base = {
-        {"token-embedding", {{"init_std", 0.5}}}, {"rms-norm", {}},  {"sequential-layer", {}}, {"plain-residual", {}},
-        {"gqa", {}}, {"mlp", {{"mult", 2}}}, {"act-relu2", {}}, {"tied-head", {}}, {"cross-entropy", {}}};
+    const std::vector<std::pair<const char*, json>> base = {{"token-embedding", {{"init_std", 0.5}}},
+                                                            {"rms-norm", {}},
+                                                            {"sequential-layer", {}},
+                                                            {"plain-residual", {}},
+                                                            {"gqa", {}},
+                                                            {"mlp", {{"mult", 2}}},
+                                                            {"act-relu2", {}},
+                                                            {"tied-head", {}},
+                                                            {"cross-entropy", {}}};
     for (const auto& [id, config] : base)
       objects_.push_back(tt::make_plugin("block", id, config.is_null() ? json::object() : config));
     std::vector<plugins::BlockEntry> entries;

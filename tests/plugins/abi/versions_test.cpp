@@ -32,7 +32,8 @@ TEST(Versions, APluginThatNeedsWhatIsNotThereIsRefusedByName) {
     (void)files.make("block", "needs-absent");
     ADD_FAILURE() << "it was made";
   } catch (const std::exception& error) {
-    EXPECT_THAT(error.what(), HasSubstr("needs the service \"caddie.host.teleport/1\", which this program does not have"));
+    EXPECT_THAT(error.what(),
+                HasSubstr("needs the service \"caddie.host.teleport/1\", which this program does not have"));
   }
 }
 
