@@ -5,8 +5,8 @@ tests/plugins/block_oracle_test.cpp.
     pip install torch
     python3 tests/golden/blocks_a.py > tests/golden/blocks_a.json
 
-A case is a list of calls of hooks. The value k of call c is the leaf "in<c>.<k>"; it and every parameter hold
-0.8 * sin(1.7 i + 0.9 s + 0.3), i the element and s the leaf's place among the sorted names. The loss is the sum over calls of
+A case is a list of calls of hooks. The value k of call c is the leaf "in<c>.<k>", a wire the leaf "wire.<name>"; they and
+every parameter hold 0.8 * sin(1.7 i + 0.9 s + 0.3), i the element and s the leaf's place among the sorted names. The loss is the sum over calls of
 (first result) * sin(1.7 i + 0.9 (100 + c) + 0.3). Gradients come from autograd.
 """
 import json
@@ -80,6 +80,23 @@ def xsa(y, v, eps=1e-12):
     return torch.stack(heads, dim=2)
 
 
+def rms(x, eps=2.0**-23):
+    return x / torch.sqrt(torch.mean(x * x, dim=-1, keepdim=True) + eps)
+
+
+def mtp_loss(p, x, targets, heads, cap):
+    """x [B, T, D] behind the final norm; the mean over heads of the mean loss of the positions that still have a target."""
+    means = []
+    for k in range(1, heads + 1):
+        total, count = 0, 0
+        for b, row in enumerate(targets):
+            for t in range(len(row) - k):
+                logits = cap * torch.tanh(p[f"mtp-heads.head.{k}.weight"] @ x[b, t] / cap)
+                total, count = total + torch.logsumexp(logits, 0) - logits[row[t + k]], count + 1
+        means.append(total / count)
+    return sum(means) / heads
+
+
 def gate_heads(y, gates):
     """gates: one function of [B, T] numbers a head."""
     return torch.stack([y[:, :, h] * g[:, :, None] for h, g in enumerate(gates)], dim=2)
@@ -88,6 +105,7 @@ def gate_heads(y, gates):
 # ---- cases ----------------------------------------------------------------------------------------------------------
 
 TOKENS = [[1, 12, 3, 1, 9], [4, 1, 1, 7, 12]]
+TARGETS = [[12, 3, 1, 9, 0], [1, 1, 7, 12, 5]]
 STREAM = {"hook": "embed.out", "visit": -1, "shapes": [[2, 5, 7]]}
 DIMS = {"vocab": 13, "dim": 7, "heads": 6, "kv_heads": 2, "head_dim": 3, "layers": 5, "batch": 2, "context": 5}
 VALUES = [[2, 5, 2, 3]]
@@ -98,9 +116,9 @@ def short(values):
     return [float(f"{value:.12g}") for value in values.detach().reshape(-1).tolist()]
 
 
-def case(name, blocks, parameters, calls, run, visits=(0,)):
+def case(name, blocks, parameters, calls, run, visits=(0,), wires=None):
     """run(parameters, inputs of all calls) gives the first result of every call."""
-    names = dict(parameters)
+    names = dict(parameters) | {f"wire.{wire}": shape for wire, shape in (wires or {}).items()}
     for c, call in enumerate(calls):
         for k, shape in enumerate(call["shapes"]):
             names[f"in{c}.{k}"] = shape
@@ -112,7 +130,7 @@ def case(name, blocks, parameters, calls, run, visits=(0,)):
     loss = sum(torch.sum(out * wave(out.shape, 100 + c, 1)) for c, out in enumerate(outputs))
     loss.backward()
     gradients = {leaf: short(value.grad) for leaf, value in leaves.items() if value.grad is not None}
-    return {"name": name, "dims": DIMS, "blocks": blocks, "tokens": TOKENS, "visits": list(visits), "calls": calls,
+    return {"name": name, "dims": DIMS, "blocks": blocks, "tokens": TOKENS, "targets": TARGETS, "wires": wires or {}, "visits": list(visits), "calls": calls,
             "parameters": parameters, "outputs": [short(out) for out in outputs], "gradients": gradients}
 
 
@@ -196,6 +214,14 @@ def cases():
         yield case("gated_attention_with_bias" if bias else "gated_attention", {"gated-attention": {"bias": bias}},
                    own | ({"blocks.0.gated-attention.bias": [6]} if bias else {}), at_visits("attn.y", (0,), HEADS),
                    lambda p, a: [gate_heads(a[0][0], dense(p, a[0][2]))])
+
+    for heads in (1, 3):
+        own = {f"mtp-heads.head.{k}.weight": [13, 7] for k in range(1, heads + 1)}
+        yield case(f"mtp_heads_{heads}",
+                   {"mtp-heads": {"heads": heads, "weight": 0.3}, "rms-norm": {}, "logit-softcap": {"cap": 2},
+                    "cross-entropy": {}}, own, [{"hook": "loss.term", "visit": -1, "shapes": [[]]}],
+                   lambda p, x, heads=heads: [x[0][0] + 0.3 * mtp_loss(p, rms(p["wire.mtp-heads.stream"]), TARGETS, heads, 2)],
+                   wires={"mtp-heads.stream": [2, 5, 7]})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Techniques of depth, lanes, segments, losses, weights and averages computed without Caddie, in float64: the oracle of
-tests/plugins/oracle_b_test.cpp.
+tests/plugins/model_oracle_test.cpp and of tests that include tests/plugins/oracle.hpp.
 
     pip install numpy autograd
     python3 tests/golden/blocks_b.py > tests/golden/blocks_b.json
@@ -54,7 +54,7 @@ MODELS = [
             "mile": {"use": "mile-loss", "gamma": 1.5, "floor": 0.3, "peak": 0.6},
             "head": {"use": "untied-head"},
             "backout": {"use": "cache-backout", "layer": 1},
-            "skip": {"use": "unet-skip", "mode": "add"},
+            "skip": {"use": "unet-skip", "mode": "add", "rows": 2},
             "lambdas": {"use": "resid-lambdas"},
             "resid": {"use": "resid-mix"},
             "act": {"use": "act-relu2"},
@@ -325,6 +325,16 @@ def run_muon():
     return cases
 
 
+def run_adamw():
+    """Five steps on a bank of two vectors, with a falling schedule and decay."""
+    p, m, v = wave((2, 3), 1), np.zeros((2, 3)), np.zeros((2, 3))
+    for k in range(1, 6):
+        g, rate = wave((2, 3), 20 + k, 0.1 * k), 0.02 * (1 - 0.15 * k)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        p = p * (1 - rate * 0.3) - rate * (m / (1 - 0.9**k)) / (np.sqrt(v / (1 - 0.99**k)) + 1e-3)
+    return p.reshape(-1).tolist()
+
+
 if __name__ == "__main__":
     print(json.dumps({"models": [run_model(model) for model in MODELS], "qat": run_qat(), "segments": run_segments(),
-                      "lawa": run_lawa(), "muon": run_muon()}, indent=1))
+                      "lawa": run_lawa(), "muon": run_muon(), "adamw": run_adamw()}, indent=1))

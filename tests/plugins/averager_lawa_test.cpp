@@ -10,8 +10,8 @@ std::shared_ptr<Object> lawa(int k, int every) {
 }
 
 // The final weights after these, of an averager before it that made `current`.
-std::vector<double> finished(int k, int every, const graph::Shape& shape, const std::vector<std::vector<double>>& weights,
-                             const std::vector<double>& current) {
+std::vector<double> finished(int k, int every, const graph::Shape& shape,
+                             const std::vector<std::vector<double>>& weights, const std::vector<double>& current) {
   Session session = build_accumulate(lawa(k, every), shape);
   for (std::size_t step = 0; step < weights.size(); ++step) {
     session.set("bank", weights[step]);
@@ -34,7 +34,8 @@ TEST(Lawa, EqualsTheOracle) {
   std::vector<std::vector<double>> weights;
   for (int step = 0; step < 23; ++step) weights.push_back(wave({2, 3}, step).values);
   for (const nlohmann::ordered_json& golden : oracle()["lawa"]) {
-    expect_near(finished(golden["k"], golden["every"], {2, 3}, weights, wave({2, 3}, 77).values), flat(golden["final"]));
+    expect_near(finished(golden["k"], golden["every"], {2, 3}, weights, wave({2, 3}, 77).values),
+                flat(golden["final"]));
   }
 }
 

@@ -34,7 +34,9 @@ TEST(CacheBackout, KeepsTheLastOutputOfItsLayer) {
     const graph::Value out =
         build.graph().leaf(graph::LeafKind::input, "out" + std::to_string(visit), graph::DType::f32, {1, 1, 1});
     EXPECT_EQ(build.run_hook("layer.out", "", {out}, 1)[0], out);
-    if (visit == 1) { EXPECT_EQ(build.wire("cache"), out); }
+    if (visit == 1) {
+      EXPECT_EQ(build.wire("cache"), out);
+    }
   }
   EXPECT_EQ(build.wire("cache"), build.graph().leaves()[3].value);
 }

@@ -52,14 +52,14 @@ TEST(DepthRecurrence, BeginsWithinTheRun) {  // G61: 205.8 of 588 seconds
   BuildResult built;
   EXPECT_EQ(plan(uses, 11, 205.0 / 588, &built), plain);
   EXPECT_EQ(built.progress_thresholds, (std::set<double>{0.35}));
-  EXPECT_TRUE(built.planners.empty());
+  EXPECT_TRUE(built.effects.empty());
   EXPECT_EQ(plan(uses, 11, 205.799 / 588), plain);
   EXPECT_EQ(plan(uses, 11, 205.801 / 588, &built), segment(3, 5, 2));
-  EXPECT_EQ(built.planners, (std::vector<std::string>{"depth-recurrence"}));
+  EXPECT_TRUE(built.effects.contains("depth-recurrence"));
 
   plan({{"depth-recurrence", {{"enable_at", 0}}}}, 11, 0, &built);
   EXPECT_TRUE(built.progress_thresholds.empty());  // one program is enough
-  EXPECT_FALSE(built.planners.empty());
+  EXPECT_FALSE(built.effects.empty());
 }
 
 TEST(DepthRecurrence, RepeatsAfterASegment) {

@@ -80,7 +80,9 @@ TEST(LateQat, ActsOnTheWeightsNamed) {
   EXPECT_NE(used(config, 0.1, CADDIE_MODE_TRAIN, "blocks.10.mlp.up.weight"), kGolden.values);
   EXPECT_EQ(used(config, 0.1, CADDIE_MODE_TRAIN, "blocks.3.attn.v.weight"), kGolden.values);
   EXPECT_EQ(used(config, 0.1, CADDIE_MODE_TRAIN, "head.weight"), kGolden.values);
-  EXPECT_NE(message_of([] { make_plugin("block", "late-qat", {{"weights", " "}}); }).find("\"weights\" is empty"),
+  EXPECT_NE(message_of([] {
+              make_plugin("block", "late-qat", {{"weights", " "}});
+            }).find("\"weights\" is empty"),
             std::string::npos);
 }
 
@@ -105,13 +107,16 @@ TEST(LateQat, EqualsTheOracleThroughALinearMap) {
 TEST(LateQat, ReachesAttentionAndMlp) {
   for (const char* id : {"gqa", "mlp"}) {
     const auto output = [&](bool on) {
-      std::vector<BlockUse> blocks = {{id, {{"proj_init", "orthogonal-scaled"}}}, {"act-relu2"}};
+      std::vector<BlockUse> blocks = {{id}, {"act-relu2"}};
       if (on) blocks.push_back({"late-qat"});
       Session session = build_hook({.blocks = blocks,
                                     .hook = std::string(id) == "gqa" ? "attn" : "mlp",
                                     .inputs = {wave({1, 3, 8}, 2)},
                                     .dims = {.dim = 8, .heads = 2, .kv_heads = 1, .head_dim = 4, .layers = 1},
                                     .request = {.context = 3, .scale = 0.1}});
+      for (const TensorDeclaration& weight : session.built().parameters) {
+        session.set(weight.path, wave(weight.shape, 3).values);
+      }
       session.run(step_at(0, 0.1));
       return session.get("out0");
     };

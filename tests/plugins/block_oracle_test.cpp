@@ -57,7 +57,11 @@ Session build(const ordered_json& test) {
   build.set_visits(test["visits"].get<std::vector<int>>(), 0);
   graph::Graph& graph = build.graph();
   const graph::Shape rows = {request.batch, request.context};
-  build.set_wire("tokens", graph.leaf(graph::LeafKind::input, "tokens", graph::DType::i32, rows));
+  for (const char* name : {"tokens", "targets"})
+    build.set_wire(name, graph.leaf(graph::LeafKind::input, name, graph::DType::i32, rows));
+  for (const auto& [name, lengths] : test["wires"].items()) {
+    build.set_wire(name, graph.leaf(graph::LeafKind::input, "wire." + name, graph::DType::f32, shape_of(lengths)));
+  }
 
   const graph::Emitter emit{graph};
   Value loss = emit.scalar(0);
@@ -91,11 +95,12 @@ Session build(const ordered_json& test) {
 void set_leaves(Session& session, const ordered_json& test) {
   std::map<std::string, graph::Shape> sorted;
   for (const graph::Leaf& leaf : session.built().graph.leaves()) {
-    if (leaf.name != "tokens") sorted[leaf.name] = session.built().graph.shape(leaf.value);
+    const bool real = session.built().graph.dtype(leaf.value) == graph::DType::f32;
+    if (real) sorted[leaf.name] = session.built().graph.shape(leaf.value);
   }
   int salt = 0;
   for (const auto& [name, shape] : sorted) session.set(name, wave(shape, salt++, 0.8).values);
-  session.set("tokens", flat(test["tokens"]));
+  for (const char* name : {"tokens", "targets"}) session.set(name, flat(test[name]));
 }
 
 class BlockOracle : public testing::TestWithParam<std::size_t> {

@@ -85,8 +85,10 @@ TEST(ParallelResidual, LanesMeetAsTheyShould) {
   const std::vector<double> lane0 = {1, 2, -1, 0};
   const std::vector<double> lane1 = {0.5, -0.5, 1, 2};
   // resid-mix scales sub-layers: with these scales a sub-layer of ones gives A and M.
-  for (const auto& [merge, expected] : std::map<std::string, std::vector<double>>{
-           {"mean", {0.7075, 1.1275, 0.26, 1.93}}, {"lane0", {1.04, 2.48, -0.8, 0.8}}, {"lane1", {0.375, -0.225, 1.32, 3.06}}}) {
+  for (const auto& [merge, expected] :
+       std::map<std::string, std::vector<double>>{{"mean", {0.7075, 1.1275, 0.26, 1.93}},
+                                                  {"lane0", {1.04, 2.48, -0.8, 0.8}},
+                                                  {"lane1", {0.375, -0.225, 1.32, 3.06}}}) {
     HookCase test = running({{"mode", "two-lane"}, {"merge", merge}}, {{"lane1", wave({1, 1, 4}, 7)}});
     test.wires["x0"] = wave({1, 1, 4}, 6);
     const Blocks blocks(kDims, test.blocks);
@@ -115,7 +117,8 @@ TEST(ParallelResidual, LanesMeetAsTheyShould) {
     session.set("x0", {1, 1, 1, 1});
     session.set("blocks.1.gqa.v.weight", {0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25});
     session.set("blocks.1.gqa.proj.weight", {1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0});
-    std::vector<double> up(64, 0.0);  // hidden channel 0 is 1 for the normalised lane 1, (0.5, -0.5, 1, 2) / sqrt(1.375)
+    // Hidden channel 0 is 1 for the normalised lane 1, (0.5, -0.5, 1, 2) / sqrt(1.375).
+    std::vector<double> up(64, 0.0);
     for (std::size_t i = 0; i < 4; ++i) up[i] = lane1[i] / std::sqrt(1.375) / 4;
     session.set("blocks.1.mlp.up.weight", up);
     std::vector<double> down(64, 0.0);

@@ -63,7 +63,8 @@ TEST(VarlenAttention, CutsAtDocumentsAndAtTheLongestSegment) {  // G33
 
 TEST(VarlenAttention, EqualsTheOracle) {
   for (const nlohmann::ordered_json& golden : oracle()["segments"]) {
-    const Marked made = mark(golden["batch"], flat(golden["tokens"]), {{"max_segment", golden["max_segment"].get<int>()}});
+    const Marked made =
+        mark(golden["batch"], flat(golden["tokens"]), {{"max_segment", golden["max_segment"].get<int>()}});
     EXPECT_EQ(made.segments, flat(golden["segments"]));
   }
 }

@@ -84,7 +84,8 @@ TEST(DocPackingLoader, FindsABosFarIn) {
 }
 
 TEST(DocPackingLoader, RanksShareABatch) {
-  expect_same_for_ranks("doc-packing-loader", MemoryShards({documents(500, {2, 90, 91, 300}), documents(400, {7})}), {});
+  expect_same_for_ranks("doc-packing-loader", MemoryShards({documents(500, {2, 90, 91, 300}), documents(400, {7})}),
+                        {});
 }
 
 TEST(DocPackingLoader, GoesOnWhereItWasSaved) {
@@ -99,8 +100,9 @@ TEST(DocPackingLoader, DamagedPositionsLeadNowhereElse) {
 TEST(DocPackingLoader, APositionInOtherShardsIsRefused) {
   const std::vector<std::uint8_t> saved = OpenLoader("doc-packing-loader", MemoryShards({documents(120, {0})})).save();
   const MemoryShards others({documents(121, {0})});
-  EXPECT_NE(message_of([&] { OpenLoader("doc-packing-loader", others).load(saved); }).find("not those of the saved run"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of([&] { OpenLoader("doc-packing-loader", others).load(saved); }).find("not those of the saved run"),
+      std::string::npos);
 }
 
 }  // namespace

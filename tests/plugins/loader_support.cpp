@@ -93,8 +93,8 @@ Rows OpenLoader::next(std::int64_t rows, std::int64_t context, std::int64_t rank
   std::vector<std::int32_t> targets(cells, -1);
   const bool marks = table_->has_segments(abi_) != 0;
   std::vector<std::int32_t> segments(marks ? cells : 0, -1);
-  const caddie_batch batch = {sizeof batch,  0,       rows, context, rank, ranks, tokens.data(), targets.data(),
-                              marks ? segments.data() : nullptr};
+  const caddie_batch batch = {
+      sizeof batch, 0, rows, context, rank, ranks, tokens.data(), targets.data(), marks ? segments.data() : nullptr};
   caddie_error error = fresh_error();
   if (table_->next(abi_, &batch, &error) != CADDIE_OK) throw std::runtime_error(error.text);
   Rows made;
@@ -156,8 +156,8 @@ void expect_same_for_ranks(std::string_view id, const MemoryShards& shards, cons
       together.targets.insert(together.targets.end(), part.targets.begin(), part.targets.end());
       together.segments.insert(together.segments.end(), part.segments.begin(), part.segments.end());
     }
-    for (auto* side : {&expected.tokens, &expected.targets, &expected.segments, &together.tokens,
-                       &together.targets, &together.segments}) {
+    for (auto* side : {&expected.tokens, &expected.targets, &expected.segments, &together.tokens, &together.targets,
+                       &together.segments}) {
       std::ranges::sort(*side);
     }
     EXPECT_EQ(together, expected) << "batch " << batch;

@@ -5,7 +5,6 @@
 //
 // Where the layer runs more than once, its last output is kept.
 #include <caddie/plugin.hpp>
-
 #include <string>
 
 namespace {
@@ -13,9 +12,10 @@ namespace {
 using namespace caddie;
 
 struct CacheBackout : Block {
-  static constexpr Identity identity{.id = "cache-backout",
-                                     .summary = "takes a share of an earlier layer's output out of the stream at the end",
-                                     .citation = "modded-nanogpt; openai/parameter-golf PR #1130"};
+  static constexpr Identity identity{
+      .id = "cache-backout",
+      .summary = "takes a share of an earlier layer's output out of the stream at the end",
+      .citation = "modded-nanogpt; openai/parameter-golf PR #1130"};
 
   Integer layer{this, "layer", 7, "the layer whose output is kept", range(0, CADDIE_MAX_VISITS - 1)};
   Number beta_init{this, "beta_init", 0.1, "the share taken out, at the start", range(-1000, 1000)};

@@ -18,12 +18,13 @@ namespace {
 using namespace caddie;
 
 struct DepthRecurrence : Block {
-  static constexpr Identity identity{.id = "depth-recurrence",
-                                     .summary = "layers run more than once with the same weights",
-                                     .citation = "Dehghani et al. 2018, arXiv:1807.03819; openai/parameter-golf PR #1394"};
+  static constexpr Identity identity{
+      .id = "depth-recurrence",
+      .summary = "layers run more than once with the same weights",
+      .citation = "Dehghani et al. 2018, arXiv:1807.03819; openai/parameter-golf PR #1394"};
 
-  Text mode{this, "mode", "segment", "a run of layers over and over, or single layers again at once",
-            {"segment", "repeat"}};
+  Text mode{
+      this, "mode", "segment", "a run of layers over and over, or single layers again at once", {"segment", "repeat"}};
   Integer start{this, "start", 3, "segment: first layer of the run", range(0, CADDIE_MAX_VISITS - 1)};
   Integer end{this, "end", 5, "segment: last layer of the run", range(0, CADDIE_MAX_VISITS - 1)};
   Integer loops{this, "loops", 2, "segment: how often the run comes again", range(1, CADDIE_MAX_VISITS)};
@@ -65,8 +66,9 @@ struct DepthRecurrence : Block {
     check_layer(g, "end", end);
     for (int32_t layer = 0; layer < g.layers(); ++layer) {
       if (before.size() != static_cast<std::size_t>(g.layers()) || before[static_cast<std::size_t>(layer)] != layer) {
-        throw Failure("the mode \"segment\" needs a plan in which every layer comes once, in order, but another block "
-                      "has changed it: give this one a lower \"order\"");
+        throw Failure(
+            "the mode \"segment\" needs a plan in which every layer comes once, in order, but another block "
+            "has changed it: give this one a lower \"order\"");
       }
     }
     const auto after = before.begin() + end + 1;
@@ -87,8 +89,9 @@ struct DepthRecurrence : Block {
 
   static void check_layer(const Graph& g, const char* option, int64_t layer) {
     if (layer < g.layers()) return;
-    throw Failure("\"" + std::string(option) + "\" names layer " + std::to_string(layer) + ", but the last of the model's " +
-                  std::to_string(g.layers()) + " layers is " + std::to_string(g.layers() - 1));
+    throw Failure("\"" + std::string(option) + "\" names layer " + std::to_string(layer) +
+                  ", but the last of the model's " + std::to_string(g.layers()) + " layers is " +
+                  std::to_string(g.layers() - 1));
   }
 
   static void write(VisitPlan& plan, const std::vector<int32_t>& visits, std::size_t encoder) {

@@ -3,8 +3,8 @@
 //
 //   weight = max((1 - e^-H)^gamma_t, floor)      H the entropy of the model's distribution, in nats; no gradient
 //
-// gamma_t rises from 0 to gamma while the share `peak` of the run passes, and falls to 0 at its end: both ends are plain
-// cross-entropy. The weights are not renormalised. As published gamma_t is one step late: "lag": 1.
+// gamma_t rises from 0 to gamma while the share `peak` of the run passes, and falls to 0 at its end: both ends are
+// plain cross-entropy. The weights are not renormalised. As published gamma_t is one step late: "lag": 1.
 #include <caddie/plugin.hpp>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Parallel residual: attention and MLP of a layer read the same stream instead of one after the other (Wang & Komatsuzaki
-// 2021, GPT-J; Chowdhery et al. 2022, arXiv:2204.02311; two lanes: openai/parameter-golf PR #1204, #2163).
+// Parallel residual: attention and MLP of a layer read the same stream instead of one after the other (Wang &
+// Komatsuzaki 2021, GPT-J; Chowdhery et al. 2022, arXiv:2204.02311; two lanes: openai/parameter-golf PR #1204, #2163).
 //
 //   single:    m = mix(x)         x <- residual(residual(m, attn(norm(m))), mlp(norm(m)))
 //
@@ -24,7 +24,8 @@ struct ParallelResidual : Block {
 
   Text mode{this, "mode", "single", "one stream, or a lane for attention and one for the MLP", {"single", "two-lane"}};
   Number rho_init{this, "rho_init", 1.1, "two-lane: what a layer keeps of a lane, at the start", range(-1000, 1000)};
-  Number post_init{this, "post_init", 1.0, "two-lane: share of a sub-layer in a lane, at the start", range(-1000, 1000)};
+  Number post_init{this, "post_init", 1.0, "two-lane: share of a sub-layer in a lane, at the start",
+                   range(-1000, 1000)};
   Text merge{this, "merge", "mean", "two-lane: the stream after the last layer", {"mean", "lane0", "lane1"}};
 
   void attach(Hooks& hooks) override {

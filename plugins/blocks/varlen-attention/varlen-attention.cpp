@@ -15,10 +15,9 @@ namespace {
 using namespace caddie;
 
 struct VarlenAttention : Block {
-  static constexpr Identity identity{
-      .id = "varlen-attention",
-      .summary = "attention does not cross documents, nor pieces of long ones",
-      .citation = "Krell et al. 2021, arXiv:2107.02027; openai/parameter-golf PR #2163"};
+  static constexpr Identity identity{.id = "varlen-attention",
+                                     .summary = "attention does not cross documents, nor pieces of long ones",
+                                     .citation = "Krell et al. 2021, arXiv:2107.02027; openai/parameter-golf PR #2163"};
 
   Integer max_segment{this, "max_segment", 2048, "longest segment, in tokens", range(1, 1 << 24)};
   Flag in_evaluation{this, "in_evaluation", false, "also where text is scored, which otherwise sees the whole window"};

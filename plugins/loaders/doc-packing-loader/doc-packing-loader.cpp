@@ -1,8 +1,9 @@
 // Document-packing loader: rows are cut from the stream of documents as it is, and say which tokens belong together, so
 // that attention can keep documents apart (Krell et al. 2021, arXiv:2107.02027; openai/parameter-golf PR #1530, #2163).
 //
-//   a batch of Q rows of T tokens takes Q (T + 1) consecutive tokens of one shard, from its first BOS on; when fewer are
-//   left, they are dropped and the next shard begins
+//   a batch of Q rows of T tokens takes Q (T + 1) consecutive tokens of one shard, from its first BOS on; when fewer
+//   are left, they are dropped and the next shard begins
+//
 //   segments: a new one at the start of a row, at every BOS, and every max_segment tokens of a segment
 //
 // Rank r of R takes rows [r Q/R, (r+1) Q/R), so the batch does not depend on R. The shards come around and around.
@@ -41,7 +42,8 @@ struct DocPackingLoader : Loader {
       tokens_.read(shard_, cursor_ + row * slice, slice, row_.data());
       std::copy_n(row_.begin(), batch.context, batch.tokens + i * batch.context);
       std::copy_n(row_.begin() + 1, batch.context, batch.targets + i * batch.context);
-      if (batch.segments != nullptr) mark(batch.tokens + i * batch.context, batch.context, batch.segments + i * batch.context);
+      if (batch.segments == nullptr) continue;
+      mark(batch.tokens + i * batch.context, batch.context, batch.segments + i * batch.context);
     }
     cursor_ += needed;
   }
@@ -60,7 +62,8 @@ struct DocPackingLoader : Loader {
     const auto cursor = reader.number<uint64_t>();
     if (count != tokens_.shard_count() || shard >= count || size != tokens_.shard_size(shard) || cursor > size) {
       throw Failure("the saved position is token " + std::to_string(cursor) + " of shard " + std::to_string(shard) +
-                    " of " + std::to_string(count) + ", which these shards do not have: they are not those of the saved run");
+                    " of " + std::to_string(count) +
+                    ", which these shards do not have: they are not those of the saved run");
     }
     shard_ = shard;
     cursor_ = cursor;

@@ -1,8 +1,10 @@
-// Whole models with techniques of depth, lanes, segments, losses and weights against tests/golden/blocks_b.py.
+// Whole models with techniques of depth, lanes, segments, losses and weights against tests/golden/blocks_b.py, in
+// float64 on the reference executor and in float32 on the processor's.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "tests/cpu/test_support.hpp"
 #include "tests/plugins/oracle.hpp"
 
 namespace caddie::plugins::test {
@@ -32,7 +34,8 @@ struct Variant {
 Variant variant(std::size_t index) {
   const ordered_json& golden = oracle()["models"][index];
   const ordered_json& dims = golden["dims"];
-  Variant made = {.golden = golden, .dims = {}, .request = {}, .blocks = {}, .step = step_at(3, golden["step"]["scale"])};
+  Variant made = {
+      .golden = golden, .dims = {}, .request = {}, .blocks = {}, .step = step_at(3, golden["step"]["scale"])};
   made.dims = {.vocab = dims["vocab"],
                .dim = dims["dim"],
                .heads = dims["heads"],
@@ -85,6 +88,26 @@ TEST_P(OracleModel, OutputsAndGradients) {
     expect_near({sum, probe}, {expected["sum"], expected["probe"]}, 1e-8);
     gradient.resize(expected["first"].size());
     expect_near(gradient, expected["first"].get<std::vector<double>>(), 1e-8);
+  }
+}
+
+TEST_P(OracleModel, TheFastExecutorAgrees) {
+  const Variant tiny = variant(GetParam());
+  Session session = tiny.build();
+  session.run(tiny.step);
+  const graph::Graph& graph = session.built().graph;
+  cpu::testing::Contents leaves;
+  for (const graph::Leaf& leaf : graph.leaves()) {
+    const std::vector<double> values = session.get(leaf.name);
+    leaves[leaf.name] = graph.dtype(leaf.value) == graph::DType::i32
+                            ? cpu::testing::words_of(std::vector<std::int32_t>(values.begin(), values.end()))
+                            : cpu::testing::words_of(std::vector<float>(values.begin(), values.end()));
+  }
+  const cpu::testing::Contents found = cpu::testing::run_cpu(graph, leaves);
+  for (const graph::Output& output : graph.outputs()) {
+    SCOPED_TRACE(output.name);
+    const std::vector<float> values = cpu::testing::floats_of(found.at(output.name));
+    expect_near({values.begin(), values.end()}, session.get(output.name), 1e-4);
   }
 }
 
