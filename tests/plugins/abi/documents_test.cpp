@@ -69,5 +69,35 @@ TEST(Documents, EveryPluginTheyShowCompiles) {
   }
 }
 
+// Every macro call of a test in the tree, "TEST_F(Suite, Name)" without its blanks.
+std::string all_tests() {
+  std::string found;
+  const std::regex test("TEST(_F|_P)?\\((\\w+), (\\w+)\\)");
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(CADDIE_SOURCE_DIR) / "tests")) {
+    if (entry.path().extension() != ".cpp") continue;
+    const std::string text = *read_text(entry.path());
+    for (std::sregex_iterator at(text.begin(), text.end(), test), end; at != end; ++at)
+      found += (*at)[2].str() + "." + (*at)[3].str() + "\n";
+  }
+  return found;
+}
+
+// docs/abi.md writes `Suite.Name`, `Suite.*`, and `.Name` for another test of the suite before it.
+TEST(Documents, TheTestsThatTheAbiPageNamesExist) {
+  const std::string page = *read_text(CADDIE_SOURCE_DIR "/docs/abi.md");
+  const std::string tests = "\n" + all_tests();
+  const std::regex named("`(?:Abi/)?([A-Z]\\w*)?\\.(\\w+|\\*)`");
+  std::string suite;
+  int count = 0;
+  for (std::sregex_iterator at(page.begin(), page.end(), named), end; at != end; ++at) {
+    if ((*at)[1].matched) suite = (*at)[1];
+    const std::string name = (*at)[2];
+    const std::string wanted = "\n" + suite + "." + (name == "*" ? "" : name + "\n");
+    EXPECT_NE(tests.find(wanted), std::string::npos) << suite << "." << name << " is named on the page, and is no test";
+    ++count;
+  }
+  EXPECT_GT(count, 50);
+}
+
 }  // namespace
 }  // namespace caddie::abi_test
