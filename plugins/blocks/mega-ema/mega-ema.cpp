@@ -62,16 +62,20 @@ struct DecayScan {
     }
   }
 
+  // y moved by s places along time, zeros coming in: y_{t-s}, or y_{t+s} backwards.
+  static Value moved(const Graph& g, Value y, int64_t s, bool backwards) {
+    const int64_t T = y.dim(1);
+    return backwards ? g.pad(y, {0, 0, 0}, {0, s, 0}).slice(1, s, T + s)
+                     : g.pad(y, {0, s, 0}, {0, 0, 0}).slice(1, 0, T);
+  }
+
   // The sum of the last 2s terms from sums of the last s: y_t <- y_t + p^s y_{t-s}.
   static std::vector<Value> reference(Graph& g, const KernelInputs& in) {
     const bool backwards = in.parameters<Parameters>().backwards != 0;
-    const auto [B, T, D] = in[0].dims<3>();
     Value y = in[0];
     Value power = in[1];
-    for (int64_t s = 1; s < T; s *= 2) {
-      const Value shifted =
-          backwards ? g.pad(y, {0, 0, 0}, {0, s, 0}).slice(1, s, T + s) : g.pad(y, {0, s, 0}, {0, 0, 0}).slice(1, 0, T);
-      y = y + power * shifted;
+    for (int64_t s = 1; s < in[0].dim(1); s *= 2) {
+      y = y + power * moved(g, y, s, backwards);
       power = power * power;
     }
     return {y};
@@ -80,11 +84,8 @@ struct DecayScan {
   // du is the same scan the other way, of dy; dp_c = sum of du_t y_{t-1} over rows and time.
   static std::vector<Value> gradient(Graph& g, const KernelGradient& at) {
     const bool backwards = at.inputs.parameters<Parameters>().backwards != 0;
-    const int64_t T = at.outputs[0].dim(1);
     const Value du = emit(g, at.adjoints[0], at.inputs[1], !backwards);
-    const Value y = at.outputs[0];
-    const Value before = backwards ? g.pad(y, {0, 0, 0}, {0, 1, 0}).slice(1, 1, T + 1) : y.shift(1);
-    return {du, g.sum(du * before, {0, 1})};
+    return {du, g.sum(du * moved(g, at.outputs[0], 1, backwards), {0, 1})};
   }
 };
 
