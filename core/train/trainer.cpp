@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/plugins/call.hpp"
 #include "core/train/owners.hpp"
 
 namespace caddie::train {
@@ -99,7 +100,9 @@ Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugin
 Result<void> Trainer::open_loader() {
   const auto& table = parts_.loader->table<caddie_loader>();
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  const caddie_code code = plugins::guarded(error, [&] {
+    return table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   segments_ = table.has_segments(parts_.loader->abi()) != 0;
   return {};
@@ -177,7 +180,8 @@ Result<TokenBatch> Trainer::next_batch() {
   const caddie_batch request = {sizeof(caddie_batch), 0, options_.batch, options_.context, 0, 1,
                                 batch.tokens.data(), batch.targets.data(), segments_ ? batch.segments.data() : nullptr};
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error);
+  const caddie_code code = plugins::guarded(
+      error, [&] { return parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error); });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   return batch;
 }
