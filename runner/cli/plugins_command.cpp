@@ -125,6 +125,8 @@ void add_plugins_command(CLI::App& app, Context& context) {
   info->add_option("id", *id, "the plugin's id")->required();
   info->callback([id, &context] { show_plugin(scan_installed(), *id, context); });
 
+  add_plugins_check_command(command, context);
+
   auto files = std::make_shared<std::vector<std::string>>();
   CLI::App* describe = command->add_subcommand("describe", "what a plugin file says of itself, as JSON (used by scans)");
   describe->add_option("files", *files, "plugin files")->required();
