@@ -35,10 +35,8 @@ bool declares_something(const BuildResult& build, const std::string& block) {
   return std::ranges::any_of(build.parameters, mine) || std::ranges::any_of(build.states, mine);
 }
 
-// The plan differs from "every layer once", or the block set a wire: neither shows in its calls.
-bool plans_something(const BuildResult& build, const std::string& block) {
-  return std::ranges::find(build.planners, block) != build.planners.end();
-}
+// It changed the plan or an initial value, or set a wire that another read: none of these shows in its calls.
+bool has_effect(const BuildResult& build, const std::string& block) { return build.effects.contains(block); }
 
 // A gradient flows from `value` back to some parameter without passing `barrier`.
 bool reaches_parameter(const graph::Graph& graph, Value value, Value barrier) {
@@ -95,7 +93,7 @@ Result<void> check_blocks(const std::vector<std::string>& blocks, const std::vec
   std::vector<std::string> unfelt;
   for (const BuildResult* build : builds) {
     for (const std::string& block : blocks) {
-      if (declares_something(*build, block) || plans_something(*build, block)) active.insert(block);
+      if (declares_something(*build, block) || has_effect(*build, block)) active.insert(block);
     }
     for (const HookCall& call : build->calls) {
       if (!changes_something(call)) continue;

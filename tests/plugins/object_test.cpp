@@ -69,7 +69,8 @@ const caddie_host_hooks kHooks = {
       *reinterpret_cast<Seen*>(hooks) = {hook, phase, function, user};
       return CADDIE_OK;
     },
-    [](caddie_hooks*, const char*, caddie_plan_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; }};
+    [](caddie_hooks*, const char*, caddie_plan_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; },
+    [](caddie_hooks*, const char*, caddie_init_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; }};
 
 Seen attach(const Object& object) {
   Seen seen;

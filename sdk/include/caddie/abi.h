@@ -195,6 +195,8 @@ typedef struct caddie_build_info {
   int32_t layer;          /* of the running hook, -1 outside the layers */
   int32_t bos;            /* id of the token that begins a document */
   const char* part;       /* "attn", "mlp", "embed", "head" for hooks that serve several places, else "" */
+  int32_t final_visits;         /* visits and encoder_visits as they are at the end of the run */
+  int32_t final_encoder_visits;
 } caddie_build_info;
 
 enum { CADDIE_INIT_ZEROS = 0, CADDIE_INIT_CONSTANT = 1, CADDIE_INIT_NORMAL = 2, CADDIE_INIT_UNIFORM = 3, CADDIE_INIT_ORTHOGONAL = 4,
@@ -263,6 +265,10 @@ typedef struct caddie_host_build { /* all [setup] */
    * switches there. In evaluation the answer is that of the end of the run. */
   int32_t (*progress_reached)(caddie_build*, double fraction);
   int32_t (*scale_below)(caddie_build*, double scale);
+
+  /* A fact about what is built, for `caddie plan`: `json` is a JSON value. It belongs to the running hook's visit; said
+   * again for the same visit, the last word holds. */
+  void (*note)(caddie_build*, const char* key, const char* json);
 } caddie_host_build;
 
 /* ---- objects, factory, entry ------------------------------------------------------------------------------ */
@@ -311,6 +317,10 @@ typedef struct caddie_visit_plan { /* which layer runs when */
 } caddie_visit_plan;
 typedef caddie_code (*caddie_plan_function)(void* user, caddie_build*, caddie_visit_plan* plan, caddie_error*);
 
+/* How a parameter starts: `start` is what its block, and the functions before this one, decided. */
+typedef caddie_code (*caddie_init_function)(void* user, caddie_build*, const caddie_tensor_spec* parameter,
+                                            caddie_initialiser* start, caddie_error*);
+
 #define CADDIE_HOST_HOOKS "caddie.host.hooks/1.draft"
 typedef struct caddie_host_hooks { /* [setup], while attach runs; user must live as long as the object */
   uint32_t struct_size;
@@ -318,6 +328,7 @@ typedef struct caddie_host_hooks { /* [setup], while attach runs; user must live
   caddie_code (*provide)(caddie_hooks*, const char* hook, caddie_hook_function, void* user);
   caddie_code (*chain)(caddie_hooks*, const char* hook, int32_t phase, caddie_hook_function, void* user); /* low phases first */
   caddie_code (*plan)(caddie_hooks*, const char* hook, caddie_plan_function, void* user);
+  caddie_code (*init)(caddie_hooks*, const char* hook, caddie_init_function, void* user);
 } caddie_host_hooks;
 
 #define CADDIE_BLOCK "caddie.block/1.draft"

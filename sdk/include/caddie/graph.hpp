@@ -5,8 +5,10 @@
 #pragma once
 
 #include <caddie/abi.h>
+#include <caddie/json_text.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -82,6 +84,11 @@ struct Init {
   static Init constant(double value) { return {CADDIE_INIT_CONSTANT, value, 0}; }
   static Init normal(double mean, double std) { return {CADDIE_INIT_NORMAL, mean, std}; }
   static Init uniform(double low, double high) { return {CADDIE_INIT_UNIFORM, low, high}; }
+  // What a linear map of I inputs starts with where nothing else is said: uniform within 1/sqrt(I).
+  static Init fan_in(int64_t inputs) {
+    const double bound = 1 / std::sqrt(static_cast<double>(inputs));
+    return uniform(-bound, bound);
+  }
   // Rows or columns orthonormal, whichever are fewer, times gain (Saxe et al. 2013, arXiv:1312.6120).
   static Init orthogonal(double gain = 1) { return {CADDIE_INIT_ORTHOGONAL, gain, 0}; }
   static Init list(std::vector<double> values) { return {CADDIE_INIT_VALUES, 0, 0, 0, std::move(values)}; }
@@ -123,6 +130,10 @@ class Graph {
   // In evaluation: as at the end of the run.
   [[nodiscard]] bool progress_reached(double fraction) const { return tables_.build->progress_reached(build_, fraction) != 0; }
   [[nodiscard]] bool scale_below(double scale) const { return tables_.build->scale_below(build_, scale) != 0; }
+  // A fact about what is built, for `caddie plan`. It belongs to the visit that is being built.
+  void note(const char* key, double value) const { note_json(key, detail::number_text(value)); }
+  void note(const char* key, const char* text) const { note_json(key, detail::quoted(text)); }
+  void note(const char* key, std::initializer_list<double> list) const { note_json(key, detail::list_text(list)); }
 
   // ---- tensors that outlive a step --------------------------------------------------------------------------
   Value parameter(const char* name, const char* role, const Lengths& shape, const Init& init, Scope scope = Scope::layer) const;
@@ -217,6 +228,7 @@ class Graph {
   void fail(const std::string& text) const { tables_.graph->fail(graph_, CADDIE_ERROR_ARGUMENT, text.c_str()); }
 
  private:
+  void note_json(const char* key, const std::string& json) const;
   [[nodiscard]] static caddie_tensor_spec spec(const char* name, const char* role, const Lengths& shape, const Init& init,
                                                Scope scope, caddie_dtype dtype);
   void run_hook(const char* name, const char* part, std::initializer_list<Value> inputs, caddie_value* outputs,
@@ -407,6 +419,10 @@ inline Value Graph::wire(const char* name) const {
   const Value value = wire_or_none(name);
   if (!value) throw Failure(std::string("the wire \"") + name + "\" is not set here; no earlier block of this build provides it");
   return value;
+}
+
+inline void Graph::note_json(const char* key, const std::string& json) const {
+  if (CADDIE_HAS(tables_.build, caddie_host_build, note)) tables_.build->note(build_, key, json.c_str());
 }
 
 inline void Graph::run_hook(const char* name, const char* part, std::initializer_list<Value> inputs, caddie_value* outputs,
