@@ -40,7 +40,7 @@ std::size_t for_each_configuration(Subject& subject, Body&& body) {
 }
 
 std::string kind_name(plugins::HookKind kind) {
-  static constexpr const char* names[] = {"plan", "provide", "chain"};
+  static constexpr const char* names[] = {"plan", "provide", "chain", "init"};
   return names[static_cast<int>(kind)];
 }
 
@@ -85,11 +85,11 @@ std::string hooks(Subject& subject) {
   std::vector<std::string> silent;
   std::size_t count = 0;
   for (const plugins::Attachment& attachment : bench.block().attachments) {
-    if (attachment.kind == plugins::HookKind::plan) continue;
+    if (attachment.kind == plugins::HookKind::plan || attachment.kind == plugins::HookKind::init) continue;
     ++count;
     if (!ran.contains(attachment.hook)) silent.push_back(attachment.hook);
   }
-  if (count == 0) throw Skip("attaches to plans only");
+  if (count == 0) throw Skip("changes plans or initial values only, which \"inert\" looks at");
   if (!silent.empty()) {
     const std::string list = fmt::format("{}", fmt::join(silent, ", "));
     const bool known = std::ranges::any_of(silent, [](const std::string& hook) { return plugins::find_hook(hook); });

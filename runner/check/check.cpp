@@ -162,7 +162,14 @@ class FileCheck {
 }  // namespace
 
 std::span<const Check> checks_of(std::string_view interface) {
-  if (interface == "block") return block_checks();
+  using Table = std::span<const Check> (*)();
+  static constexpr std::pair<std::string_view, Table> tables[] = {
+      {"block", block_checks},           {"optimizer", optimizer_checks}, {"schedule", schedule_checks},
+      {"averager", averager_checks},     {"loader", loader_checks},       {"quantizer", quantizer_checks},
+      {"compressor", compressor_checks}, {"evaluator", evaluator_checks}, {"ttt", ttt_checks}};
+  for (const auto& [name, checks] : tables) {
+    if (name == interface) return checks();
+  }
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "core/plugins/description.hpp"
 #include "runner/check/checks.hpp"
 #include "runner/check/memory.hpp"
+#include "runner/check/state_check.hpp"
 #include "runner/manifest/schema.hpp"
 
 namespace caddie::check {
@@ -116,6 +117,14 @@ std::string lifetime(Subject& subject) {
   });
 }
 
+// Of plugins other than loaders, whose state needs shards and has a check of its own.
+std::string state(Subject& subject) {
+  if ((subject.plugin().flags & CADDIE_STATEFUL) == 0) throw Skip("keeps none of its own");
+  if (plugins::short_interface(subject.plugin().interface_id) == "loader") throw Skip("see below, on open shards");
+  const auto make = [&] { return subject.make_or_fail(subject.defaults()); };
+  return check_state(subject, make, make, [](const plugins::Object&) {});
+}
+
 }  // namespace
 
 std::span<const Check> common_checks() {
@@ -123,7 +132,8 @@ std::span<const Check> common_checks() {
                                      {"schema", schema},
                                      {"descriptor", descriptor},
                                      {"options", options},
-                                     {"lifetime", lifetime}};
+                                     {"lifetime", lifetime},
+                                     {"state", state}};
   return checks;
 }
 

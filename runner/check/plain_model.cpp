@@ -56,10 +56,10 @@ Values layer(Build& build, const Values& in) {
   const Value m = one(build, "layer.mix", "", {in[0]});
   const Value n = one(build, "attn.in", "", {one(build, "norm", "attn", {m})});
   const Value attended = one(build, "attn.out", "", {one(build, "attn", "", {n}), n});
-  const Value x = one(build, "residual", "attn", {m, attended});
+  const Value x = one(build, "residual", "attn", {one(build, "residual.in", "attn", {m}), attended});
   const Value n1 = one(build, "mlp.in", "", {one(build, "norm", "mlp", {x})});
   const Value hidden = one(build, "mlp.out", "", {one(build, "mlp", "", {n1}), n1});
-  return {one(build, "residual", "mlp", {x, hidden})};
+  return {one(build, "residual", "mlp", {one(build, "residual.in", "mlp", {x}), hidden})};
 }
 
 Values attend(Build& build, const Values& in) {

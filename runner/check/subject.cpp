@@ -41,6 +41,12 @@ struct Subject::Watched {
     return self.calls->hook(place(self.hook, build),
                             [&] { return self.original.plan(self.original.user, build, plan, error); });
   }
+  static caddie_code call_init(void* user, caddie_build* build, const caddie_tensor_spec* parameter,
+                               caddie_initialiser* start, caddie_error* error) {
+    auto& self = *static_cast<Watched*>(user);
+    return self.calls->hook(place(self.hook, build),
+                            [&] { return self.original.init(self.original.user, build, parameter, start, error); });
+  }
 };
 
 std::vector<Description> describe(const std::filesystem::path& file, Calls& calls) {
@@ -139,6 +145,7 @@ plugins::BlockInstance Subject::attach(const plugins::Object& block, const plugi
     watched_.push_back(std::make_unique<Watched>(Watched{&calls_, &refusal_, attachment.hook, attachment}));
     if (attachment.function != nullptr) attachment.function = Watched::call;
     if (attachment.plan != nullptr) attachment.plan = Watched::call_plan;
+    if (attachment.init != nullptr) attachment.init = Watched::call_init;
     attachment.user = watched_.back().get();
   }
   return instance;
