@@ -12,7 +12,7 @@
 namespace caddie::check {
 namespace {
 
-constexpr int kSteps = 20;
+constexpr int kSteps = 1000;
 const graph::Shape kShape = {3, 6, 4};
 
 caddie_step position(int step) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/train/inert.hpp"
@@ -72,9 +73,23 @@ std::string builds(Subject& subject) {
                      configurations == 1 ? "" : "s");
 }
 
+// The first failure of a body over models from small to large; nothing when it passes in one of them: what a block does
+// may begin at some width or depth.
+template <class Body>
+std::string in_some_model(Subject& subject, Body&& body) {
+  std::optional<Failure> first;
+  for (std::size_t size = 0; size < ModelBench::size_count(); ++size) {
+    try {
+      return body(ModelBench(subject, subject.defaults(), size));
+    } catch (const Failure& failure) {
+      if (!first) first = failure;
+    }
+  }
+  throw Failure(*first);
+}
+
 // Every function that was attached runs in some mode.
-std::string hooks(Subject& subject) {
-  const ModelBench bench(subject, subject.defaults());
+std::string hooks_of(const ModelBench& bench) {
   std::set<std::string> ran;
   for (const Variation& variation : bench.variations()) {
     const BuildResult built = bench.build(variation.request);
@@ -85,27 +100,24 @@ std::string hooks(Subject& subject) {
   std::vector<std::string> silent;
   std::size_t count = 0;
   for (const plugins::Attachment& attachment : bench.block().attachments) {
-    if (attachment.kind == plugins::HookKind::plan || attachment.kind == plugins::HookKind::init) continue;
+    if (attachment.function == nullptr) continue;
     ++count;
     if (!ran.contains(attachment.hook)) silent.push_back(attachment.hook);
   }
   if (count == 0) throw Skip("changes plans or initial values only, which \"inert\" looks at");
-  if (!silent.empty()) {
-    const std::string list = fmt::format("{}", fmt::join(silent, ", "));
-    const bool known = std::ranges::any_of(silent, [](const std::string& hook) { return plugins::find_hook(hook); });
-    if (known) throw Failure(fmt::format("its functions at {} never run in a whole model", list));
-    throw Skip(fmt::format("{}: opened by other blocks only, so not tried here", list));
-  }
-  return fmt::format("{} of {} run", count, count);
+  if (silent.empty()) return fmt::format("{} of {} run", count, count);
+  const std::string list = fmt::format("{}", fmt::join(silent, ", "));
+  const bool known = std::ranges::any_of(silent, [](const std::string& hook) { return plugins::find_hook(hook); });
+  if (known) throw Failure(fmt::format("its functions at {} never run in a whole model", list));
+  throw Skip(fmt::format("{}: opened by other blocks only, so not tried here", list));
 }
+std::string hooks(Subject& subject) { return in_some_model(subject, hooks_of); }
 
-std::string inert(Subject& subject) {
-  const ModelBench bench(subject, subject.defaults());
-  std::vector<BuildResult> built;
-  std::map<std::string, double> largest;  // gradient of each of its parameters
+// The largest slope of the loss for each parameter of the block, over all modes that have a loss.
+std::map<std::string, double> slopes(const ModelBench& bench) {
+  std::map<std::string, double> largest;
   for (const Variation& variation : bench.variations()) {
-    built.push_back(bench.build(variation.request));
-    if (built.back().wire("loss") == 0) continue;
+    if (bench.build(variation.request).wire("loss") == 0) continue;
     Session session = bench.session(variation.request);
     session.run(0);
     for (const plugins::TensorDeclaration& tensor : session.built().parameters) {
@@ -115,18 +127,30 @@ std::string inert(Subject& subject) {
       for (const double slope : session.gradient(tensor.path)) size = std::max(size, std::abs(slope));
     }
   }
-  std::vector<const BuildResult*> views;
-  for (const BuildResult& build : built) views.push_back(&build);
-  const auto changes = train::check_blocks({bench.block().name}, views, {});
-  if (!changes) throw Failure(changes.error().text.substr(0, changes.error().text.find(';')) + " in any mode or phase");
-  std::vector<std::string> without;
-  for (const auto& [path, size] : largest) {
-    if (size == 0) without.push_back(path);
-  }
-  if (!without.empty())
-    throw Failure(fmt::format("parameters that the loss does not feel: {}", fmt::join(without, ", ")));
-  return largest.empty() ? "changes the model; no parameters of its own"
-                         : fmt::format("changes the model; {} parameters, each with a gradient", largest.size());
+  return largest;
+}
+
+std::string inert(Subject& subject) {
+  return in_some_model(subject, [](const ModelBench& bench) {
+    std::vector<BuildResult> built;
+    for (const Variation& variation : bench.variations()) built.push_back(bench.build(variation.request));
+    std::vector<const BuildResult*> views;
+    for (const BuildResult& build : built) views.push_back(&build);
+    const auto changes = train::check_blocks({bench.block().name}, views, {});
+    if (!changes) {
+      const std::string& text = changes.error().text;
+      throw Failure(text.substr(0, text.find(';')) + ", in no mode, phase or size of model that was tried");
+    }
+    const std::map<std::string, double> largest = slopes(bench);
+    std::vector<std::string> without;
+    for (const auto& [path, size] : largest) {
+      if (size == 0) without.push_back(path);
+    }
+    if (!without.empty())
+      throw Failure(fmt::format("parameters that the loss does not feel: {}", fmt::join(without, ", ")));
+    if (largest.empty()) return std::string("changes the model; no parameters of its own");
+    return fmt::format("changes the model; {} parameters, each with a gradient", largest.size());
+  });
 }
 
 std::string gradients(Subject& subject) {

@@ -12,6 +12,7 @@
 #include "core/plugins/description.hpp"
 #include "core/plugins/library.hpp"
 #include "runner/check/checks.hpp"
+#include "runner/check/golden.hpp"
 
 namespace caddie::check {
 namespace {
@@ -130,6 +131,8 @@ class FileCheck {
         if (wanted(check.name)) run_one(plugin, report, check.name, check.run);
       }
     }
+    for (const std::filesystem::path& golden : options_.golden)
+      run_one(plugin, report, "golden", [&](Subject& subject) { return run_golden(subject, golden); });
   }
 
   void run_one(const plugins::Description& plugin, PluginReport& report, const std::string& name,

@@ -27,7 +27,15 @@ plugins::Dims dims_of(std::int64_t vocab, std::int64_t dim, std::int64_t heads, 
   return dims;
 }
 
+const std::vector<Size>& sizes() {
+  static const std::vector<Size> all = {
+      {dims_of(11, 8, 2, 1, 4), 2, 6}, {dims_of(23, 64, 2, 1, 4), 2, 12}, {dims_of(67, 256, 4, 2, 12), 1, 32}};
+  return all;
+}
+
 }  // namespace
+
+std::size_t ModelBench::size_count() { return sizes().size(); }
 
 void ModelBench::attach(Subject& subject, const nlohmann::json& config, const plugins::Dims& dims) {
   model_.reset();
@@ -35,10 +43,10 @@ void ModelBench::attach(Subject& subject, const nlohmann::json& config, const pl
   model_ = plugins::Model::of(dims, with_plain_blocks({subject.attach(*object_, dims)}));
 }
 
-ModelBench::ModelBench(Subject& subject, const nlohmann::json& config) {
-  const Size sizes[] = {{dims_of(11, 8, 2, 1, 4), 2, 6}, {dims_of(23, 64, 2, 1, 4), 2, 12}, {dims_of(67, 256, 4, 2, 12), 1, 32}};
+ModelBench::ModelBench(Subject& subject, const nlohmann::json& config, std::size_t smallest) {
   std::string first;
-  for (const Size& size : sizes) {
+  for (std::size_t i = smallest; i < sizes().size(); ++i) {
+    const Size& size = sizes()[i];
     attach(subject, config, size.dims);
     batch_ = size.batch;
     context_ = size.context;

@@ -21,7 +21,9 @@ class ModelBench {
  public:
   // Tries dimensions from small to large until the block builds for training. Skip when the block refuses these options
   // itself; Failure when it builds nowhere.
-  ModelBench(Subject& subject, const nlohmann::json& config);
+  explicit ModelBench(Subject& subject, const nlohmann::json& config, std::size_t smallest = 0);
+  // How many dimensions there are to try.
+  static std::size_t size_count();
   // With these dimensions.
   ModelBench(Subject& subject, const nlohmann::json& config, const plugins::Dims& dims, std::int64_t batch,
              std::int64_t context);

@@ -16,7 +16,7 @@ using plugins::Build;
 using Values = std::vector<Value>;
 
 caddie_tensor_spec tensor(const char* name, const char* role, std::span<const std::int64_t> lengths, double size,
-                          bool global) {
+                          bool global, int kind) {
   caddie_tensor_spec spec{};
   spec.struct_size = sizeof spec;
   spec.flags = global ? static_cast<std::uint32_t>(CADDIE_TENSOR_GLOBAL) : 0u;
@@ -26,7 +26,8 @@ caddie_tensor_spec tensor(const char* name, const char* role, std::span<const st
   spec.rank = static_cast<std::uint32_t>(lengths.size());
   spec.lengths = lengths.data();
   spec.initialiser.struct_size = sizeof spec.initialiser;
-  spec.initialiser.kind = CADDIE_INIT_NORMAL;
+  spec.initialiser.kind = kind;
+  spec.initialiser.a = kind == CADDIE_INIT_UNIFORM ? -size : 0;
   spec.initialiser.b = size;
   return spec;
 }
@@ -36,7 +37,7 @@ Value linear(Build& build, Value x, const char* name, std::int64_t outputs, cons
   const Shape shape = build.graph().shape(x);
   const std::int64_t inputs = shape[shape.rank() - 1];
   const std::int64_t lengths[] = {outputs, inputs};
-  return build.linear(x, tensor(name, role, lengths, 1 / std::sqrt(static_cast<double>(inputs)), global));
+  return build.linear(x, tensor(name, role, lengths, 1 / std::sqrt(static_cast<double>(inputs)), global, CADDIE_INIT_UNIFORM));
 }
 
 Value one(Build& build, const char* hook, const char* part, Values inputs) {
@@ -45,7 +46,7 @@ Value one(Build& build, const char* hook, const char* part, Values inputs) {
 
 Values embed(Build& build, const Values& in) {  // tokens [B,T] -> e [B,T,D]
   const std::int64_t lengths[] = {build.dims().vocab, build.dims().dim};
-  const Value table = build.declare_parameter(tensor("weight", "embedding", lengths, 1, true));
+  const Value table = build.declare_parameter(tensor("weight", "embedding", lengths, 1, true, CADDIE_INIT_NORMAL));
   build.set_wire("embedding", table);
   return {build.graph().emit(graph::Op::gather, {table, in[0]})};
 }

@@ -108,7 +108,8 @@ Session::Session(plugins::BuildResult built, const std::map<std::string, Value>&
 void Session::add_memory(const std::string& name, Value value, const graph::Graph& graph) {
   const auto elements = static_cast<std::size_t>(graph.shape(value).elements());
   const DType dtype = graph.dtype(value);
-  memory_[name] = {value_or_fail(executor_->allocate(elements * executor_->element_bytes(dtype))), dtype, elements};
+  memory_[name] = {value_or_fail(executor_->allocate(elements * executor_->element_bytes(dtype))), dtype, elements,
+                   graph.shape(value)};
 }
 
 void Session::add_gradients(Value loss) {
@@ -197,6 +198,12 @@ std::vector<double> Session::get(const std::string& name) const {
   must(executor_->download(bytes, {found->second.buffer, 0}));
   if (found->second.dtype == DType::i32) return from_bytes<std::int32_t>(bytes);
   return executor_->element_bytes(DType::f32) == 8 ? from_bytes<double>(bytes) : from_bytes<float>(bytes);
+}
+
+graph::Shape Session::shape(const std::string& name) const {
+  const auto found = memory_.find(name);
+  if (found == memory_.end()) throw Failure("no leaf and no output \"" + name + "\"");
+  return found->second.shape;
 }
 
 std::vector<std::string> Session::names() const {

@@ -60,6 +60,7 @@ class Session {
   void set(const std::string& leaf, const std::vector<double>& values);
   // A leaf or an output; outputs are those of the last run.
   [[nodiscard]] std::vector<double> get(const std::string& name) const;
+  [[nodiscard]] graph::Shape shape(const std::string& name) const;
   [[nodiscard]] bool has(const std::string& name) const { return memory_.contains(name); }
   [[nodiscard]] bool has_gradient(const std::string& leaf) const { return memory_.contains("gradient/" + leaf); }
   [[nodiscard]] std::vector<double> gradient(const std::string& leaf) const { return get("gradient/" + leaf); }
@@ -85,6 +86,7 @@ class Session {
     graph::BufferPtr buffer;
     graph::DType dtype = graph::DType::f32;
     std::size_t elements = 0;
+    graph::Shape shape;
   };
   void add_memory(const std::string& name, graph::Value value, const graph::Graph& graph);
   void add_gradients(graph::Value loss);
