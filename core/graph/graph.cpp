@@ -184,6 +184,11 @@ void Graph::output(std::string_view name, Value value) {
   outputs_.push_back({std::string(name), value});
 }
 
+void Graph::drop_outputs_and_updates() {
+  outputs_.clear();
+  updates_.clear();
+}
+
 void Graph::update(Value leaf, Value value) {
   if (failed_) return;
   const auto refuse = [&](std::string text) { fail_at(scope_stack_.back(), argument_error(std::move(text))); };

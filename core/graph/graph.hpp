@@ -81,6 +81,8 @@ class Graph {
 
   void output(std::string_view name, Value value);
   void update(Value leaf, Value value);
+  // The graph then changes nothing when it runs, and gives no more than what is named afterwards.
+  void drop_outputs_and_updates();
 
   // Names for people: everything emitted until pop_scope carries the path, "blocks.7.attn/rope".
   void push_scope(std::string_view name);

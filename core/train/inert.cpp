@@ -118,13 +118,25 @@ Result<void> check_blocks(const std::vector<std::string>& blocks, const std::vec
   return {};
 }
 
-Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance) {
+namespace {
+
+Result<void> refuse(const std::vector<std::string>& names, const InertAllowance& allowance, const char* what) {
   std::vector<std::string> inert;
-  for (const std::string& path : without_gradient) {
-    if (!allowance.allows(path)) inert.push_back(path);
+  for (const std::string& name : names) {
+    if (!allowance.allows(name)) inert.push_back(name);
   }
   if (inert.empty()) return {};
-  return Error{Code::state, "inert", "parameters that the loss does not depend on: " + names_and_advice(inert)};
+  return Error{Code::state, "inert", fmt::format("{}: {}", what, names_and_advice(inert))};
+}
+
+}  // namespace
+
+Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance) {
+  return refuse(without_gradient, allowance, "parameters that the loss does not depend on");
+}
+
+Result<void> check_averagers(const std::vector<std::string>& without_effect, const InertAllowance& allowance) {
+  return refuse(without_effect, allowance, "averagers that change nothing");
 }
 
 Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
@@ -134,7 +146,11 @@ Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
     const auto gradient = store_->download_gradient(path);
     if (!gradient) return gradient.error();
     ++seen.steps;
-    for (const float value : *gradient) seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+    double& squares = squares_[path] = 0;
+    for (const float value : *gradient) {
+      seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+      squares += static_cast<double>(value) * static_cast<double>(value);
+    }
   }
   return {};
 }

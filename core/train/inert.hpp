@@ -34,6 +34,9 @@ Result<void> check_blocks(const std::vector<std::string>& blocks,
 // Parameters without a path from the loss, one error for all.
 Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance);
 
+// Averagers that hand on what they were given, one error for all.
+Result<void> check_averagers(const std::vector<std::string>& without_effect, const InertAllowance& allowance);
+
 // Watches gradients over the first steps. Zero-initialised factors (an output projection that starts at zero) keep the
 // gradient of what stands before them at zero for a step or two; kSteps steps are enough for such chains.
 class GradientWatch {
@@ -46,6 +49,8 @@ class GradientWatch {
   Result<void> observe(const std::vector<std::string>& paths);
   // These were watched before (by the run that a checkpoint is of).
   void trust(const std::vector<std::string>& paths);
+  // Sum of squares of each gradient as it was last looked at.
+  [[nodiscard]] const std::map<std::string, double>& squares() const { return squares_; }
   // Parameters that had no gradient in kSteps steps; one error for all.
   Result<void> check(const InertAllowance& allowance) const;
 
@@ -56,6 +61,7 @@ class GradientWatch {
   };
   const ParameterStore* store_;
   std::map<std::string, Seen> seen_;
+  std::map<std::string, double> squares_;
 };
 
 }  // namespace caddie::train

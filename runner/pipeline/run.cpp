@@ -113,6 +113,7 @@ class Runner {
     result_.tokens_per_second = report->tokens_per_second;
     result_.final_loss = report->final_loss;
     result_.arena_bytes = report->arena_bytes;
+    result_.activity = report->activity;
     StageResult& stage = end_stage("train", report->seconds, reused);
     stage.remark = fmt::format("{} steps", with_separators(report->steps));
     if (manifest_.budget.train_seconds > 0) stage.budget_seconds = manifest_.budget.train_seconds;
