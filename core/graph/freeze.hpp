@@ -16,8 +16,8 @@ namespace caddie::graph {
 struct Frozen {
   struct Held {
     std::string name;
-    Value value = 0;       // of the original: the leaf's value
-    Value minus = 0;       // 0, or what is to be subtracted from it
+    Value value = 0;  // of the original: the leaf's value
+    Value minus = 0;  // 0, or what is to be subtracted from it
   };
   Graph graph;
   std::vector<Held> held;

@@ -33,25 +33,24 @@ class Course {
         build_accumulate(
             object_->instance(),
             [&](caddie_build* build, caddie_value parameter, caddie_error* error) {
-              return subject.calls().hook("accumulate()", [&] {
-                return table.accumulate(object_->abi(), build, "bank", parameter, error);
-              });
+              return subject.calls().hook(
+                  "accumulate()", [&] { return table.accumulate(object_->abi(), build, "bank", parameter, error); });
             },
             kShape),
         std::map<std::string, graph::Value>{}, 0, machine);
     plugins::BuildResult end = build_finish(
         object_->instance(),
         [&](caddie_build* build, caddie_value parameter, caddie_value current, caddie_value* out, caddie_error* error) {
-          return subject.calls().hook("finish()", [&] {
-            return table.finish(object_->abi(), build, "bank", parameter, current, out, error);
-          });
+          return subject.calls().hook(
+              "finish()", [&] { return table.finish(object_->abi(), build, "bank", parameter, current, out, error); });
         },
         kShape);
     const graph::Value final = end.wire("final");
     if (end.graph.shape(final) != kShape)
-      throw Failure(fmt::format("finish() gives weights of {} for a bank of {}", end.graph.shape(final).text(),
-                                kShape.text()));
-    finish_ = std::make_unique<Session>(std::move(end), std::map<std::string, graph::Value>{{"final", final}}, 0, machine);
+      throw Failure(
+          fmt::format("finish() gives weights of {} for a bank of {}", end.graph.shape(final).text(), kShape.text()));
+    finish_ =
+        std::make_unique<Session>(std::move(end), std::map<std::string, graph::Value>{{"final", final}}, 0, machine);
   }
 
   // States that start as copies of the weights take these.
@@ -119,7 +118,8 @@ std::string constant(Subject& subject) {
 std::string inert(Subject& subject) {
   Course course(subject, subject.defaults());
   if (whole_course(course) == weights_at(kSteps))
-    throw Failure(fmt::format("after {} steps of changing weights the average is the last weights: it has no effect", kSteps));
+    throw Failure(
+        fmt::format("after {} steps of changing weights the average is the last weights: it has no effect", kSteps));
   return "differs from the last weights";
 }
 
@@ -137,18 +137,16 @@ std::string executors(Subject& subject) {
 std::string threads(Subject& subject) {
   Course one(subject, subject.defaults(), fast_with(1));
   Course two(subject, subject.defaults(), fast_with(2));
-  if (whole_course(one) != whole_course(two)) throw Failure("the average has other bits with two threads than with one");
+  if (whole_course(one) != whole_course(two))
+    throw Failure("the average has other bits with two threads than with one");
   return "the same bits with 1 and 2 threads";
 }
 
 }  // namespace
 
 std::span<const Check> averager_checks() {
-  static constexpr Check checks[] = {{"averages", averages},
-                                     {"constant", constant},
-                                     {"inert", inert},
-                                     {"executors", executors},
-                                     {"threads", threads}};
+  static constexpr Check checks[] = {
+      {"averages", averages}, {"constant", constant}, {"inert", inert}, {"executors", executors}, {"threads", threads}};
   return checks;
 }
 

@@ -17,9 +17,9 @@ struct BankForm {
   graph::Shape shape;  // [N, ...]
 };
 const std::vector<BankForm>& forms() {
-  static const std::vector<BankForm> all = {
-      {"matrix", {3, 6, 4}}, {"matrix", {2, 4, 6}}, {"embedding", {1, 11, 4}}, {"head", {1, 11, 4}}, {"scalar", {3, 5}},
-      {"scalar", {4, 1}},    {"adapter", {2, 2, 6}}};
+  static const std::vector<BankForm> all = {{"matrix", {3, 6, 4}}, {"matrix", {2, 4, 6}}, {"embedding", {1, 11, 4}},
+                                            {"head", {1, 11, 4}},  {"scalar", {3, 5}},    {"scalar", {4, 1}},
+                                            {"adapter", {2, 2, 6}}};
   return all;
 }
 
@@ -121,9 +121,10 @@ std::string check_members_apart(Subject& subject, const BankBuilder& build) {
     const std::vector<double> b = other.get("bank");
     for (std::size_t i = 0; i < member; ++i) {
       if (std::abs(a[i] - b[i]) > 1e-9 * (1 + std::abs(a[i]))) {
-        throw Failure(fmt::format("the update of one tensor of a bank {} depends on the others in it; reduce over the "
-                                  "axes after the first only",
-                                  form.shape.text()));
+        throw Failure(
+            fmt::format("the update of one tensor of a bank {} depends on the others in it; reduce over the "
+                        "axes after the first only",
+                        form.shape.text()));
       }
     }
     ++count;
@@ -135,9 +136,7 @@ std::string check_update_executors(Subject& subject, const BankBuilder& build) {
   std::string last;
   for (const BankForm& form : taken(build, subject.defaults())) {
     last = expect_executors_agree(
-        [&](const Machine& machine) {
-          return session_of(build(subject.defaults(), form.shape, form.role), machine);
-        },
+        [&](const Machine& machine) { return session_of(build(subject.defaults(), form.shape, form.role), machine); },
         3);
   }
   return last;

@@ -164,9 +164,10 @@ std::string gradients(Subject& subject) {
       const GradientComparison made = session.compare_gradients(kGradientTolerance, 0);
       if (!made.mismatches.empty()) {
         const GradientMismatch& worst = made.mismatches.front();
-        throw Failure(fmt::format("{}: the gradient of {} says the loss has slope {:.8g} where finite differences in "
-                                  "float64 measure {:.8g}",
-                                  variation.name, worst.leaf, worst.expected, worst.measured));
+        throw Failure(
+            fmt::format("{}: the gradient of {} says the loss has slope {:.8g} where finite differences in "
+                        "float64 measure {:.8g}",
+                        variation.name, worst.leaf, worst.expected, worst.measured));
       }
       sum.slopes += made.slopes;
       sum.largest_error = std::max(sum.largest_error, made.largest_error);
@@ -261,9 +262,9 @@ std::string growth(Subject& subject) {
 }  // namespace
 
 std::span<const Check> block_checks() {
-  static constexpr Check checks[] = {{"attach", attach},       {"builds", builds},       {"hooks", hooks},
-                                     {"inert", inert},         {"gradients", gradients}, {"executors", executors},
-                                     {"threads", threads},     {"causality", causality}, {"growth", growth}};
+  static constexpr Check checks[] = {{"attach", attach},   {"builds", builds},       {"hooks", hooks},
+                                     {"inert", inert},     {"gradients", gradients}, {"executors", executors},
+                                     {"threads", threads}, {"causality", causality}, {"growth", growth}};
   return checks;
 }
 

@@ -113,7 +113,8 @@ plugins::BuildResult build_accumulate(const std::string& instance, const Accumul
   return build.take();
 }
 
-plugins::BuildResult build_finish(const std::string& instance, const FinishFunction& finish, const graph::Shape& shape) {
+plugins::BuildResult build_finish(const std::string& instance, const FinishFunction& finish,
+                                  const graph::Shape& shape) {
   Build build({}, {}, &kNoBlocks);
   const Value bank = build.declare_bank("bank", shape);
   const Value current = build.graph().leaf(LeafKind::input, "current", graph::DType::f32, shape);

@@ -45,8 +45,8 @@ plugins::BuildResult build_update(const std::string& instance, const UpdateFunct
 using AccumulateFunction = std::function<caddie_code(caddie_build*, caddie_value parameter, caddie_error*)>;
 plugins::BuildResult build_accumulate(const std::string& instance, const AccumulateFunction& accumulate,
                                       const graph::Shape& shape);
-using FinishFunction =
-    std::function<caddie_code(caddie_build*, caddie_value parameter, caddie_value current, caddie_value* out, caddie_error*)>;
+using FinishFunction = std::function<caddie_code(caddie_build*, caddie_value parameter, caddie_value current,
+                                                 caddie_value* out, caddie_error*)>;
 // The wire "final" of the result is the average.
 plugins::BuildResult build_finish(const std::string& instance, const FinishFunction& finish, const graph::Shape& shape);
 

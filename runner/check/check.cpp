@@ -46,9 +46,7 @@ json guarded(Calls& calls, Body&& body) {
 // In the parent: what came of a child.
 json ask(const std::function<json(const Workspace&)>& body, double timeout_seconds) {
   const Ended ended = run_isolated(
-      [&](const Workspace& workspace) {
-        return body(workspace).dump(-1, ' ', false, json::error_handler_t::replace);
-      },
+      [&](const Workspace& workspace) { return body(workspace).dump(-1, ' ', false, json::error_handler_t::replace); },
       timeout_seconds);
   if (!ended.answered) return answer(Outcome::fail, ended.death);
   const json made = json::parse(ended.answer, nullptr, false);

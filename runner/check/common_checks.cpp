@@ -46,9 +46,10 @@ std::string identity(Subject& subject) {
   });
   if (!wrong.empty()) throw Failure(wrong);
   if (stem != subject.plugin().id && library.factory->count == 1) {
-    throw Failure(fmt::format("the file is called {}.so and its plugin \"{}\"; name the file after the id, so that "
-                              "people find it",
-                              stem, subject.plugin().id));
+    throw Failure(
+        fmt::format("the file is called {}.so and its plugin \"{}\"; name the file after the id, so that "
+                    "people find it",
+                    stem, subject.plugin().id));
   }
   return fmt::format("{} {}, {}", subject.plugin().id, subject.plugin().version, subject.plugin().licence);
 }
@@ -66,7 +67,8 @@ std::string schema(Subject& subject) {
       wrong.push_back(fmt::format("/properties/{}: has no description", key));
   }
   if (!wrong.empty()) throw Failure(fmt::format("{}", fmt::join(wrong, "; ")));
-  return fmt::format("{} option{}, each with default and meaning", properties.size(), properties.size() == 1 ? "" : "s");
+  return fmt::format("{} option{}, each with default and meaning", properties.size(),
+                     properties.size() == 1 ? "" : "s");
 }
 
 // The same bytes twice, and in another process.
@@ -81,10 +83,12 @@ std::string descriptor(Subject& subject) {
     const auto described = plugins::describe_file(subject.plugin().path);
     text += value_or_fail(described).dump();
   }
-  if (texts[0] != texts[1]) throw Failure("describes itself differently when asked twice; a descriptor is constant data");
+  if (texts[0] != texts[1])
+    throw Failure("describes itself differently when asked twice; a descriptor is constant data");
   if (!subject.described_elsewhere().empty() && texts[0] != subject.described_elsewhere())
-    throw Failure("describes itself differently in another process; a descriptor must not depend on addresses, time or "
-                  "environment");
+    throw Failure(
+        "describes itself differently in another process; a descriptor must not depend on addresses, time or "
+        "environment");
   return "the same bytes twice and in another process";
 }
 
@@ -95,8 +99,7 @@ std::string options(Subject& subject) {
   for (const Configuration& configuration : all) {
     const auto made = subject.make(configuration.values);
     if (made) continue;
-    if (&configuration == &all.front())
-      throw Failure(fmt::format("refuses its own defaults: {}", made.error().text));
+    if (&configuration == &all.front()) throw Failure(fmt::format("refuses its own defaults: {}", made.error().text));
     refused.push_back(configuration.name);
   }
   if (refused.empty()) return fmt::format("{} configuration{}", all.size(), all.size() == 1 ? "" : "s");
@@ -109,8 +112,8 @@ std::string lifetime(Subject& subject) {
     return repeat_without_growth("create() and destroy()", subject.effort().cycles, [&] {
       caddie_object* made = nullptr;
       caddie_error error = plugins::fresh_error();
-      const caddie_code code = subject.library().factory->create(subject.host().abi(), subject.plugin().id.c_str(),
-                                                                 &config, &made, &error);
+      const caddie_code code =
+          subject.library().factory->create(subject.host().abi(), subject.plugin().id.c_str(), &config, &made, &error);
       if (code != CADDIE_OK || made == nullptr) throw Failure(fmt::format("create() fails: {}", error.text));
       made->destroy(made);
     });
@@ -128,12 +131,8 @@ std::string state(Subject& subject) {
 }  // namespace
 
 std::span<const Check> common_checks() {
-  static constexpr Check checks[] = {{"identity", identity},
-                                     {"schema", schema},
-                                     {"descriptor", descriptor},
-                                     {"options", options},
-                                     {"lifetime", lifetime},
-                                     {"state", state}};
+  static constexpr Check checks[] = {{"identity", identity}, {"schema", schema},     {"descriptor", descriptor},
+                                     {"options", options},   {"lifetime", lifetime}, {"state", state}};
   return checks;
 }
 

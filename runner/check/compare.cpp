@@ -52,9 +52,10 @@ std::string expect_executors_agree(const SessionMaker& make, int steps) {
   Session fast = make(fast_with(1));
   const Difference worst = largest_difference(fast, reference, steps);
   if (!(worst.error <= kFloat32Tolerance)) {
-    throw Failure(fmt::format("the fast executor and the reference disagree about \"{}\" by {:.1e} (relative); float32 "
-                              "explains {:.0e}: a custom kernel, or numbers that cancel",
-                              worst.name, worst.error, kFloat32Tolerance));
+    throw Failure(
+        fmt::format("the fast executor and the reference disagree about \"{}\" by {:.1e} (relative); float32 "
+                    "explains {:.0e}: a custom kernel, or numbers that cancel",
+                    worst.name, worst.error, kFloat32Tolerance));
   }
   return fmt::format("{} tensors, at most {:.0e} apart", worst.tensors, worst.error);
 }

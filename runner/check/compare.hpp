@@ -12,8 +12,8 @@ namespace caddie::check {
 using SessionMaker = std::function<Session(const Machine&)>;
 
 struct Difference {
-  std::string name;   // of the output, leaf or gradient that differs most
-  double error = 0;   // ||a - b|| / (||b|| + 1e-3 sqrt(n)): relative, absolute where everything is small
+  std::string name;  // of the output, leaf or gradient that differs most
+  double error = 0;  // ||a - b|| / (||b|| + 1e-3 sqrt(n)): relative, absolute where everything is small
   std::size_t tensors = 0;
 };
 

@@ -34,7 +34,8 @@ Result<Bytes> pack(Subject& subject, const plugins::Object& object, Streams stre
 }
 
 // Whether it was accepted; writes beyond a stream's end are found.
-bool unpack(Subject& subject, const plugins::Object& object, const Bytes& packed, Streams& out, const std::string& what) {
+bool unpack(Subject& subject, const plugins::Object& object, const Bytes& packed, Streams& out,
+            const std::string& what) {
   constexpr std::uint8_t guard = 0xA5;
   Streams guarded = out;
   for (Bytes& stream : guarded) stream.insert(stream.end(), 16, guard);
@@ -93,7 +94,8 @@ std::string round_trip(Subject& subject) {
         throw Failure(fmt::format("packs {} to other bytes the second time", what));
       Streams out;
       for (const Bytes& stream : test.streams) out.emplace_back(stream.size());
-      if (!unpack(subject, *object, *packed, out, what)) throw Failure(fmt::format("refuses to unpack {}, which it packed", what));
+      if (!unpack(subject, *object, *packed, out, what))
+        throw Failure(fmt::format("refuses to unpack {}, which it packed", what));
       if (out != test.streams) throw Failure(fmt::format("{} comes back changed", what));
       if (std::string_view(test.name) == "four streams" && &configuration == &all.front()) {
         for (const Bytes& stream : test.streams) original += stream.size();
@@ -102,7 +104,8 @@ std::string round_trip(Subject& subject) {
       ++count;
     }
   }
-  return fmt::format("{} round trips; four streams of {} bytes become {}", count, with_separators(static_cast<std::int64_t>(original)),
+  return fmt::format("{} round trips; four streams of {} bytes become {}", count,
+                     with_separators(static_cast<std::int64_t>(original)),
                      with_separators(static_cast<std::int64_t>(packed_size)));
 }
 
@@ -125,7 +128,8 @@ std::string corruption(Subject& subject) {
   std::mt19937 random(11);
   for (int i = 0; i < 200; ++i) {
     Bytes bad = good;
-    for (unsigned change = 0; change <= random() % 4; ++change) bad[random() % bad.size()] ^= static_cast<std::uint8_t>(1u << (random() % 8));
+    for (unsigned change = 0; change <= random() % 4; ++change)
+      bad[random() % bad.size()] ^= static_cast<std::uint8_t>(1u << (random() % 8));
     attempt(bad, "flipped bits");
   }
   for (unsigned seed = 0; seed < 50; ++seed) attempt(random_bytes(1 + seed * 37, seed), "random bytes");

@@ -14,7 +14,8 @@ namespace {
 struct Stream {
   std::int64_t targets, context;
 };
-constexpr Stream kStreams[] = {{1, 256}, {255, 256}, {256, 256}, {257, 256}, {1000, 256}, {5000, 256}, {5121, 512}, {20000, 1024}};
+constexpr Stream kStreams[] = {{1, 256},    {255, 256},  {256, 256},  {257, 256},
+                               {1000, 256}, {5000, 256}, {5121, 512}, {20000, 1024}};
 
 Result<score::Plan> plan_of(Subject& subject, const plugins::Object& object, const Stream& stream) {
   Result<score::Plan> plan = Error{};
@@ -56,8 +57,9 @@ std::string windows(Subject& subject) {
       if (!plan) throw Failure(fmt::format("with {}: {}", configuration.name, plan.error().message()));
       const auto second = plan_of(subject, *again, stream);
       const bool same = second && std::ranges::equal(plan->windows, second->windows, [](const auto& a, const auto& b) {
-        return a.first == b.first && a.length == b.length && a.score_first == b.score_first && a.score_count == b.score_count;
-      });
+                          return a.first == b.first && a.length == b.length && a.score_first == b.score_first &&
+                                 a.score_count == b.score_count;
+                        });
       if (!same) throw Failure(fmt::format("with {}: plans differently when asked again", configuration.name));
       ++count;
     }

@@ -18,7 +18,8 @@ namespace {
 
 void collect(const json& nested, std::size_t depth, std::vector<std::int64_t>& lengths, std::vector<double>& values) {
   if (!nested.is_array()) {
-    if (!nested.is_number() || depth != lengths.size()) throw Failure("a tensor's lists must be of one depth and hold numbers");
+    if (!nested.is_number() || depth != lengths.size())
+      throw Failure("a tensor's lists must be of one depth and hold numbers");
     values.push_back(nested.get<double>());
     return;
   }
@@ -42,8 +43,8 @@ json nest(const Array& array, int axis, std::size_t& at) {
 using Runner = void (*)(Subject&, GoldenCase&, const json&);
 Runner runner_of(const std::string& interface) {
   static const std::pair<const char*, Runner> table[] = {
-      {"block", golden_block},         {"optimizer", golden_bank},      {"ttt", golden_bank},
-      {"averager", golden_averager},   {"schedule", golden_schedule},   {"loader", golden_loader},
+      {"block", golden_block},         {"optimizer", golden_bank},        {"ttt", golden_bank},
+      {"averager", golden_averager},   {"schedule", golden_schedule},     {"loader", golden_loader},
       {"quantizer", golden_quantizer}, {"compressor", golden_compressor}, {"evaluator", golden_evaluator}};
   for (const auto& [name, run] : table)
     if (interface == name) return run;
@@ -86,18 +87,22 @@ Array GoldenCase::array(const std::string& key) { return array_from_json(at(key)
 
 void GoldenCase::expect_all_read() const {
   for (const auto& [key, value] : json_.items()) {
-    if (std::ranges::find(read_, key) == read_.end()) fail(fmt::format("the key \"{}\" means nothing here{}", key, did_you_mean(key, read_)));
+    if (std::ranges::find(read_, key) == read_.end())
+      fail(fmt::format("the key \"{}\" means nothing here{}", key, did_you_mean(key, read_)));
   }
 }
 
 void GoldenCase::expect(const std::string& what, const Array& actual, const json& expected_json) {
   const Array expected = array_from_json(expected_json);
   const std::string computed = actual.values.size() <= 64 ? fmt::format("; computed: {}", to_json(actual).dump()) : "";
-  if (expected.shape != actual.shape) fail(fmt::format("{} has the shape {}, expected is {}{}", what, actual.shape.text(), expected.shape.text(), computed));
+  if (expected.shape != actual.shape)
+    fail(fmt::format("{} has the shape {}, expected is {}{}", what, actual.shape.text(), expected.shape.text(),
+                     computed));
   for (std::size_t i = 0; i < expected.values.size(); ++i) {
     const double error = std::abs(actual.values[i] - expected.values[i]);
     if (!(error <= tolerance_ * std::max(1.0, std::abs(expected.values[i])))) {
-      fail(fmt::format("element {} of {} is {:.12g}, expected is {:.12g}{}", i, what, actual.values[i], expected.values[i], computed));
+      fail(fmt::format("element {} of {} is {:.12g}, expected is {:.12g}{}", i, what, actual.values[i],
+                       expected.values[i], computed));
     }
   }
 }
@@ -117,7 +122,8 @@ std::string run_golden(Subject& subject, const std::filesystem::path& file) {
   }
   if (!content.is_object() || !content.contains("plugin") || !content.contains("cases") || !content["cases"].is_array())
     throw Failure(fmt::format("{}: must be an object with \"plugin\" and a list of \"cases\"", file.string()));
-  if (content["plugin"] != subject.plugin().id) throw Skip(fmt::format("{} is about the plugin {}", file.string(), content["plugin"].dump()));
+  if (content["plugin"] != subject.plugin().id)
+    throw Skip(fmt::format("{} is about the plugin {}", file.string(), content["plugin"].dump()));
   const Runner run = runner_of(plugins::short_interface(subject.plugin().interface_id));
   std::size_t number = 0;
   for (const json& entry : content["cases"]) {

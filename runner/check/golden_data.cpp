@@ -39,18 +39,23 @@ void golden_loader(Subject& subject, GoldenCase& test, const json& config) {
   const MemoryShards shards(test.at("shards").get<std::vector<std::vector<std::int32_t>>>());
   const plugins::Object object = subject.make_or_fail(config);
   const auto& table = object.table<caddie_loader>();
-  must(subject.calls().run("open()", [&](caddie_error* error) { return table.open(object.abi(), shards.table(), shards.abi(), error); }));
+  must(subject.calls().run(
+      "open()", [&](caddie_error* error) { return table.open(object.abi(), shards.table(), shards.abi(), error); }));
   const auto rows = test.at("rows").get<std::int64_t>();
   const auto context = test.at("context").get<std::int64_t>();
-  if (rows < 1 || context < 1 || rows * context > (1 << 24)) test.fail("\"rows\" and \"context\" must be positive, and not beyond reason");
+  if (rows < 1 || context < 1 || rows * context > (1 << 24))
+    test.fail("\"rows\" and \"context\" must be positive, and not beyond reason");
   std::size_t number = 0;
   for (const json& expected : test.at("batches")) {
     const auto cells = static_cast<std::size_t>(rows * context);
     std::vector<std::int32_t> tokens(cells), targets(cells), segments(cells);
     const bool has_segments = table.has_segments(object.abi()) != 0;
-    const caddie_batch batch = {sizeof batch, 0, rows, context, 0, 1, tokens.data(), targets.data(), has_segments ? segments.data() : nullptr};
+    const caddie_batch batch = {
+        sizeof batch, 0, rows, context, 0, 1, tokens.data(), targets.data(), has_segments ? segments.data() : nullptr};
     must(subject.calls().run("next()", [&](caddie_error* error) { return table.next(object.abi(), &batch, error); }));
-    const auto nested = [&](const std::vector<std::int32_t>& list) { return to_json(whole({rows, context}, {list.begin(), list.end()})); };
+    const auto nested = [&](const std::vector<std::int32_t>& list) {
+      return to_json(whole({rows, context}, {list.begin(), list.end()}));
+    };
     test.expect_equal(fmt::format("\"tokens\" of batch {}", number), nested(tokens), expected.at("tokens"));
     test.expect_equal(fmt::format("\"targets\" of batch {}", number), nested(targets), expected.at("targets"));
     ++number;
@@ -61,7 +66,8 @@ void golden_quantizer(Subject& subject, GoldenCase& test, const json& config) {
   const plugins::Object object = subject.make_or_fail(config);
   const auto& table = object.table<caddie_quantizer>();
   const Array weights = test.array("weights");
-  const artifact::TensorId id{test.value("tensor", "blocks.0.attn.q.weight").get<std::string>(), test.value("role", "matrix").get<std::string>(), 0, weights.shape};
+  const artifact::TensorId id{test.value("tensor", "blocks.0.attn.q.weight").get<std::string>(),
+                              test.value("role", "matrix").get<std::string>(), 0, weights.shape};
   const caddie_tensor_info info = artifact::info_of(id);
   const std::vector<float> values(weights.values.begin(), weights.values.end());
   std::vector<float> out(values.size(), 12345.0f);
@@ -84,8 +90,12 @@ void golden_quantizer(Subject& subject, GoldenCase& test, const json& config) {
   input.moments_size = moments.empty() ? 0 : static_cast<std::uint64_t>(weights.shape[weights.shape.rank() - 1]);
   caddie_parts parts;
   parts.room = artifact::max_parts_bytes(weights.shape.elements());
-  must(subject.calls().run("encode()", [&](caddie_error* error) { return table.encode(object.abi(), &info, &input, artifact::parts_service(), &parts, error); }));
-  must(subject.calls().run("decode()", [&](caddie_error* error) { return table.decode(object.abi(), &info, artifact::parts_service(), &parts, out.data(), error); }));
+  must(subject.calls().run("encode()", [&](caddie_error* error) {
+    return table.encode(object.abi(), &info, &input, artifact::parts_service(), &parts, error);
+  }));
+  must(subject.calls().run("decode()", [&](caddie_error* error) {
+    return table.decode(object.abi(), &info, artifact::parts_service(), &parts, out.data(), error);
+  }));
   if (test.has("parts")) {
     json stored = json::object();
     for (const artifact::Part& part : parts.list) stored[part.name] = part.bytes;
@@ -101,7 +111,8 @@ void golden_compressor(Subject& subject, GoldenCase& test, const json& config) {
   for (std::vector<std::uint8_t>& stream : streams) list.push_back({"codes", stream.data(), stream.size()});
   plugins::StreamSink sink(std::size_t{1} << 28);
   must(subject.calls().run("pack()", [&](caddie_error* error) {
-    return object.table<caddie_compressor>().pack(object.abi(), list.data(), static_cast<std::uint32_t>(list.size()), sink.abi(), error);
+    return object.table<caddie_compressor>().pack(object.abi(), list.data(), static_cast<std::uint32_t>(list.size()),
+                                                  sink.abi(), error);
   }));
   test.expect_equal("\"packed\"", json(sink.take()), test.at("packed"));
 }

@@ -28,14 +28,23 @@ plugins::Dims dims_of(GoldenCase& test, const json& dims) {
   made.layers = 1;
   const auto whole = [](const json& value) { return value.get<std::int64_t>(); };
   for (const auto& [key, value] : dims.items()) {
-    if (key == "vocab") made.vocab = whole(value);
-    else if (key == "dim") made.dim = whole(value);
-    else if (key == "heads") made.heads = whole(value);
-    else if (key == "kv_heads") made.kv_heads = whole(value);
-    else if (key == "head_dim") made.head_dim = whole(value);
-    else if (key == "layers") made.layers = value.get<std::int32_t>();
-    else if (key == "bos") made.bos = value.get<std::int32_t>();
-    else test.fail(fmt::format("\"dims\" has no key \"{}\"; known are vocab, dim, heads, kv_heads, head_dim, layers, bos", key));
+    if (key == "vocab")
+      made.vocab = whole(value);
+    else if (key == "dim")
+      made.dim = whole(value);
+    else if (key == "heads")
+      made.heads = whole(value);
+    else if (key == "kv_heads")
+      made.kv_heads = whole(value);
+    else if (key == "head_dim")
+      made.head_dim = whole(value);
+    else if (key == "layers")
+      made.layers = value.get<std::int32_t>();
+    else if (key == "bos")
+      made.bos = value.get<std::int32_t>();
+    else
+      test.fail(
+          fmt::format("\"dims\" has no key \"{}\"; known are vocab, dim, heads, kv_heads, head_dim, layers, bos", key));
   }
   return made;
 }
@@ -52,11 +61,13 @@ std::string path_of(GoldenCase& test, const Session& session, const std::string&
     }
   }
   if (found.size() == 1) return found.front();
-  test.fail(fmt::format("\"{}\" names {} of the tensors {}", name, found.empty() ? "none" : "several", fmt::join(all, ", ")));
+  test.fail(
+      fmt::format("\"{}\" names {} of the tensors {}", name, found.empty() ? "none" : "several", fmt::join(all, ", ")));
 }
 
 void set_tensors(GoldenCase& test, Session& session, const json& values) {
-  for (const auto& [name, value] : values.items()) session.set(path_of(test, session, name), array_from_json(value).values);
+  for (const auto& [name, value] : values.items())
+    session.set(path_of(test, session, name), array_from_json(value).values);
 }
 
 }  // namespace
@@ -104,14 +115,17 @@ void golden_bank(Subject& subject, GoldenCase& test, const json& config) {
     caddie_ttt_plan plan{};
     plan.struct_size = sizeof plan;
     const caddie_eval_info info = {sizeof info, 0, 100'000, 64};
-    must(subject.calls().run("plan()", [&](caddie_error* error) { return object.table<caddie_ttt>().plan(object.abi(), &info, &plan, error); }));
+    must(subject.calls().run("plan()", [&](caddie_error* error) {
+      return object.table<caddie_ttt>().plan(object.abi(), &info, &plan, error);
+    }));
   }
   Session session(build_update(
                       object.instance(),
                       [&](caddie_build* build, const caddie_update* update, caddie_value* out, caddie_error* error) {
                         return subject.calls().hook("update()", [&] {
-                          return is_ttt ? object.table<caddie_ttt>().update(object.abi(), build, update, out, error)
-                                        : object.table<caddie_optimizer>().update(object.abi(), build, update, out, error);
+                          return is_ttt
+                                     ? object.table<caddie_ttt>().update(object.abi(), build, update, out, error)
+                                     : object.table<caddie_optimizer>().update(object.abi(), build, update, out, error);
                         });
                       },
                       parameter.shape, test.value("role", "matrix").get<std::string>()),
@@ -126,7 +140,8 @@ void golden_bank(Subject& subject, GoldenCase& test, const json& config) {
     at.steps = static_cast<std::int64_t>(steps.size());
     at.fraction = static_cast<double>(i) / static_cast<double>(steps.size());
     session.run(at);
-    test.expect(fmt::format("the parameter after step {}", i), real(parameter.shape, session.get("bank")), steps[i].at("parameter"));
+    test.expect(fmt::format("the parameter after step {}", i), real(parameter.shape, session.get("bank")),
+                steps[i].at("parameter"));
   }
 }
 
@@ -134,19 +149,23 @@ void golden_averager(Subject& subject, GoldenCase& test, const json& config) {
   const plugins::Object object = subject.make_or_fail(config);
   const auto& table = object.table<caddie_averager>();
   const json& weights = test.at("weights");
-  if (weights.empty()) test.fail("\"weights\" is empty: a list with the weights before the first step and after every step");
+  if (weights.empty())
+    test.fail("\"weights\" is empty: a list with the weights before the first step and after every step");
   const Array first = array_from_json(weights[0]);
   Session accumulate(build_accumulate(
                          object.instance(),
                          [&](caddie_build* build, caddie_value parameter, caddie_error* error) {
-                           return subject.calls().hook("accumulate()", [&] { return table.accumulate(object.abi(), build, "bank", parameter, error); });
+                           return subject.calls().hook("accumulate()", [&] {
+                             return table.accumulate(object.abi(), build, "bank", parameter, error);
+                           });
                          },
                          first.shape),
                      {}, 0);
   plugins::BuildResult end = build_finish(
       object.instance(),
       [&](caddie_build* build, caddie_value parameter, caddie_value current, caddie_value* out, caddie_error* error) {
-        return subject.calls().hook("finish()", [&] { return table.finish(object.abi(), build, "bank", parameter, current, out, error); });
+        return subject.calls().hook(
+            "finish()", [&] { return table.finish(object.abi(), build, "bank", parameter, current, out, error); });
       },
       first.shape);
   const graph::Value final = end.wire("final");
@@ -164,7 +183,8 @@ void golden_averager(Subject& subject, GoldenCase& test, const json& config) {
   const std::vector<double> last = array_from_json(weights.back()).values;
   finish.set("bank", last);
   finish.set("current", last);
-  for (const plugins::TensorDeclaration& state : finish.built().states) finish.set(state.path, accumulate.get(state.path));
+  for (const plugins::TensorDeclaration& state : finish.built().states)
+    finish.set(state.path, accumulate.get(state.path));
   finish.run(0);
   test.expect("the average", real(first.shape, finish.get("final")), test.at("average"));
 }

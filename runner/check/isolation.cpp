@@ -41,8 +41,9 @@ class File {
 class SharedText {
  public:
   SharedText()
-      : memory_(static_cast<char*>(
-            ::mmap(nullptr, kCallSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
+      : memory_(
+            static_cast<char*>(::mmap(nullptr, kCallSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+  }
   SharedText(const SharedText&) = delete;
   SharedText& operator=(const SharedText&) = delete;
   ~SharedText() {
@@ -161,8 +162,8 @@ Ended run_isolated(const std::function<std::string(const Workspace&)>& body, dou
   if (ended.answered) {
     ended.answer.pop_back();
   } else {
-    ended.death = describe(in_time ? std::optional(status) : std::nullopt, timeout_seconds, call.text(),
-                           complaint(err.get()));
+    ended.death =
+        describe(in_time ? std::optional(status) : std::nullopt, timeout_seconds, call.text(), complaint(err.get()));
   }
   return ended;
 }

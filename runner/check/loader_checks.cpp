@@ -32,8 +32,8 @@ struct Rows {
   bool operator==(const Rows&) const = default;
 };
 
-Result<Rows> next_batch(Subject& subject, const plugins::Object& loader, std::int64_t rows = kRows, std::int64_t rank = 0,
-                        std::int64_t ranks = 1) {
+Result<Rows> next_batch(Subject& subject, const plugins::Object& loader, std::int64_t rows = kRows,
+                        std::int64_t rank = 0, std::int64_t ranks = 1) {
   const auto cells = static_cast<std::size_t>(rows * kContext);
   constexpr std::size_t guard = 16;
   constexpr std::int32_t untouched = -77;
@@ -41,13 +41,21 @@ Result<Rows> next_batch(Subject& subject, const plugins::Object& loader, std::in
              std::vector<std::int32_t>(cells + guard, untouched)};
   const auto& table = loader.table<caddie_loader>();
   const bool segments = table.has_segments(loader.abi()) != 0;
-  const caddie_batch request = {sizeof request,     0,     rows,
-                                kContext,           rank,  ranks,
-                                batch.tokens.data(), batch.targets.data(), segments ? batch.segments.data() : nullptr};
-  const auto made = subject.calls().run("next()", [&](caddie_error* error) { return table.next(loader.abi(), &request, error); });
+  const caddie_batch request = {sizeof request,
+                                0,
+                                rows,
+                                kContext,
+                                rank,
+                                ranks,
+                                batch.tokens.data(),
+                                batch.targets.data(),
+                                segments ? batch.segments.data() : nullptr};
+  const auto made =
+      subject.calls().run("next()", [&](caddie_error* error) { return table.next(loader.abi(), &request, error); });
   if (!made) return made.error();
   for (std::vector<std::int32_t>* list : {&batch.tokens, &batch.targets, &batch.segments}) {
-    if (std::any_of(list->begin() + static_cast<std::ptrdiff_t>(cells), list->end(), [](std::int32_t value) { return value != untouched; }))
+    if (std::any_of(list->begin() + static_cast<std::ptrdiff_t>(cells), list->end(),
+                    [](std::int32_t value) { return value != untouched; }))
       throw Failure("next() writes beyond the end of the batch");
     list->resize(cells);
   }
@@ -62,9 +70,11 @@ Result<Rows> next_batch(Subject& subject, const plugins::Object& loader, std::in
 void expect_windows(const MemoryShards& shards, const Rows& batch, const std::string& where) {
   for (std::size_t i = 0; i < batch.tokens.size(); ++i) {
     if (!shards.has_token(batch.tokens[i]) || !shards.has_token(batch.targets[i]))
-      throw Failure(fmt::format("{}: the token {} stands in no shard", where, shards.has_token(batch.tokens[i]) ? batch.targets[i] : batch.tokens[i]));
+      throw Failure(fmt::format("{}: the token {} stands in no shard", where,
+                                shards.has_token(batch.tokens[i]) ? batch.targets[i] : batch.tokens[i]));
     if (!shards.follows(batch.tokens[i], batch.targets[i]))
-      throw Failure(fmt::format("{}: the target {} does not follow its token {} in the shards", where, batch.targets[i], batch.tokens[i]));
+      throw Failure(fmt::format("{}: the target {} does not follow its token {} in the shards", where, batch.targets[i],
+                                batch.tokens[i]));
   }
 }
 
@@ -83,7 +93,8 @@ std::string batches(Subject& subject) {
     }
     ++used;
   }
-  return fmt::format("{} tokens in {} configuration{}, each target after its token", with_separators(static_cast<std::int64_t>(tokens)), used, used == 1 ? "" : "s");
+  return fmt::format("{} tokens in {} configuration{}, each target after its token",
+                     with_separators(static_cast<std::int64_t>(tokens)), used, used == 1 ? "" : "s");
 }
 
 // The same objects give the same batches.
@@ -121,7 +132,8 @@ std::string ranks(Subject& subject) {
   const MemoryShards shards = MemoryShards::telling({5000, 3000, 4001});
   const plugins::Object one = open_loader(subject, subject.defaults(), shards);
   std::vector<plugins::Object> several;
-  for (std::int64_t rank = 0; rank < kRanks; ++rank) several.push_back(open_loader(subject, subject.defaults(), shards));
+  for (std::int64_t rank = 0; rank < kRanks; ++rank)
+    several.push_back(open_loader(subject, subject.defaults(), shards));
   const auto rows_of = [](const Rows& batch, std::multiset<std::vector<std::int32_t>>& rows) {
     for (std::size_t at = 0; at < batch.tokens.size(); at += kContext) {
       const auto from = static_cast<std::ptrdiff_t>(at);
@@ -133,9 +145,13 @@ std::string ranks(Subject& subject) {
     std::multiset<std::vector<std::int32_t>> together;
     rows_of(value_or_fail(next_batch(subject, one, kRows * kRanks)), expected);
     for (std::int64_t rank = 0; rank < kRanks; ++rank)
-      rows_of(value_or_fail(next_batch(subject, several[static_cast<std::size_t>(rank)], kRows, rank, kRanks)), together);
+      rows_of(value_or_fail(next_batch(subject, several[static_cast<std::size_t>(rank)], kRows, rank, kRanks)),
+              together);
     if (expected != together)
-      throw Failure(fmt::format("two ranks together take other rows than one rank does (batch {}); a run's result must not depend on the ranks", batch));
+      throw Failure(
+          fmt::format("two ranks together take other rows than one rank does (batch {}); a run's result must not "
+                      "depend on the ranks",
+                      batch));
   }
   return "two ranks take the rows that one would";
 }
@@ -181,8 +197,9 @@ std::string small(Subject& subject) {
 }  // namespace
 
 std::span<const Check> loader_checks() {
-  static constexpr Check checks[] = {{"batches", batches}, {"repeatable", deterministic}, {"resumes", resumes},
-                                     {"ranks", ranks},     {"state", state},              {"small", small}};
+  static constexpr Check checks[] = {{"batches", batches}, {"repeatable", deterministic},
+                                     {"resumes", resumes}, {"ranks", ranks},
+                                     {"state", state},     {"small", small}};
   return checks;
 }
 

@@ -33,8 +33,8 @@ int open_files() {
 
 namespace {
 
-// Bytes that each call leaves behind: the least over three thirds, for a leak is paid every time, while tables that grow
-// once and the allocator's own lists show in one of them.
+// Bytes that each call leaves behind: the least over three thirds, for a leak is paid every time, while tables that
+// grow once and the allocator's own lists show in one of them.
 std::int64_t growth_of_each(int count, const std::function<void()>& body) {
   constexpr int kParts = 3;
   const int each = (count + kParts - 1) / kParts;
@@ -56,7 +56,8 @@ std::string repeat_without_growth(const std::string& what, int count, const std:
   const int files_before = open_files();
   std::int64_t grown = growth_of_each(count, body);
   // The allocator's own unrest does not grow with the number of calls.
-  for (int more = 3; grown >= kNone && more <= 9; more *= 3) grown = std::min(grown, growth_of_each(more * count, body));
+  for (int more = 3; grown >= kNone && more <= 9; more *= 3)
+    grown = std::min(grown, growth_of_each(more * count, body));
   const int files = open_files() - files_before;
   if (files > 0) throw Failure(fmt::format("{} leaves {} files open", what, files));
   if (grown >= kNone) throw Failure(fmt::format("{} leaks {} bytes each time; valgrind names the place", what, grown));

@@ -25,7 +25,9 @@ MemoryShards::MemoryShards(std::vector<std::vector<std::int32_t>> shards) : shar
   using Self = const MemoryShards*;
   table_.struct_size = sizeof table_;
   table_.bos = kBos;
-  table_.shard_count = [](const caddie_tokens* self) -> uint64_t { return reinterpret_cast<Self>(self)->shards_.size(); };
+  table_.shard_count = [](const caddie_tokens* self) -> uint64_t {
+    return reinterpret_cast<Self>(self)->shards_.size();
+  };
   table_.shard_size = [](const caddie_tokens* self, uint64_t shard) -> uint64_t {
     const auto* found = at(reinterpret_cast<Self>(self)->shards_, shard);
     return found == nullptr ? 0 : found->size();
@@ -34,7 +36,8 @@ MemoryShards::MemoryShards(std::vector<std::vector<std::int32_t>> shards) : shar
     const auto& names = reinterpret_cast<Self>(self)->names_;
     return shard < names.size() ? names[static_cast<std::size_t>(shard)].c_str() : "";
   };
-  table_.read = [](const caddie_tokens* self, uint64_t shard, uint64_t first, uint64_t count, int32_t* out) -> caddie_code {
+  table_.read = [](const caddie_tokens* self, uint64_t shard, uint64_t first, uint64_t count,
+                   int32_t* out) -> caddie_code {
     const auto* from = at(reinterpret_cast<Self>(self)->shards_, shard);
     if (from == nullptr || first > from->size() || count > from->size() - first) return CADDIE_ERROR_ARGUMENT;
     std::copy_n(from->begin() + static_cast<std::ptrdiff_t>(first), count, out);

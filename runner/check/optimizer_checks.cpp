@@ -18,9 +18,8 @@ BankBuilder builder(Subject& subject) {
     return build_update(
         object.instance(),
         [&](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
-          return subject.calls().hook("update() of a bank " + shape.text(), [&] {
-            return table.update(object.abi(), build, update, parameter, error);
-          });
+          return subject.calls().hook("update() of a bank " + shape.text(),
+                                      [&] { return table.update(object.abi(), build, update, parameter, error); });
         },
         shape, role);
   };
@@ -35,11 +34,8 @@ std::string threads(Subject& subject) { return check_update_threads(subject, bui
 }  // namespace
 
 std::span<const Check> optimizer_checks() {
-  static constexpr Check checks[] = {{"builds", builds},
-                                     {"moves", moves},
-                                     {"members", members},
-                                     {"executors", executors},
-                                     {"threads", threads}};
+  static constexpr Check checks[] = {
+      {"builds", builds}, {"moves", moves}, {"members", members}, {"executors", executors}, {"threads", threads}};
   return checks;
 }
 

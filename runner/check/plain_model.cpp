@@ -37,7 +37,8 @@ Value linear(Build& build, Value x, const char* name, std::int64_t outputs, cons
   const Shape shape = build.graph().shape(x);
   const std::int64_t inputs = shape[shape.rank() - 1];
   const std::int64_t lengths[] = {outputs, inputs};
-  return build.linear(x, tensor(name, role, lengths, 1 / std::sqrt(static_cast<double>(inputs)), global, CADDIE_INIT_UNIFORM));
+  return build.linear(
+      x, tensor(name, role, lengths, 1 / std::sqrt(static_cast<double>(inputs)), global, CADDIE_INIT_UNIFORM));
 }
 
 Value one(Build& build, const char* hook, const char* part, Values inputs) {
@@ -114,9 +115,9 @@ struct Supplier {
   caddie_hook_function function;
 };
 constexpr Supplier kSuppliers[] = {
-    {"embed", call<embed>},        {"norm", call<norm>}, {"layer", call<layer>},
-    {"attn", call<attend>},        {"mlp", call<mlp>},   {"mlp.act", call<activation>},
-    {"residual", call<residual>},  {"head", call<head>}, {"loss.token", call<token_loss>},
+    {"embed", call<embed>},       {"norm", call<norm>}, {"layer", call<layer>},
+    {"attn", call<attend>},       {"mlp", call<mlp>},   {"mlp.act", call<activation>},
+    {"residual", call<residual>}, {"head", call<head>}, {"loss.token", call<token_loss>},
 };
 
 }  // namespace

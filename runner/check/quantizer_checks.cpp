@@ -23,16 +23,22 @@ NamedTensor tensor(const std::string& name, const std::string& role, graph::Shap
 }
 
 std::vector<NamedTensor> tensors() {
-  return {tensor("blocks.0.attn.q.weight", "matrix", {48, 64}, 0.3), tensor("blocks.0.mlp.up.weight", "matrix", {64, 33}, 2),
-          tensor("embed.weight", "embedding", {50, 16}, 0.01),       tensor("skips.weight", "scalar", {7}, 1),
-          tensor("one", "scalar", {}, 1),                            tensor("row", "matrix", {1, 128}, 1),
-          tensor("column", "matrix", {128, 1}, 1),                   tensor("zeros", "matrix", {32, 32}, 0),
-          tensor("large", "matrix", {16, 16}, 1000),                 tensor("tiny", "matrix", {16, 16}, 1e-6)};
+  return {tensor("blocks.0.attn.q.weight", "matrix", {48, 64}, 0.3),
+          tensor("blocks.0.mlp.up.weight", "matrix", {64, 33}, 2),
+          tensor("embed.weight", "embedding", {50, 16}, 0.01),
+          tensor("skips.weight", "scalar", {7}, 1),
+          tensor("one", "scalar", {}, 1),
+          tensor("row", "matrix", {1, 128}, 1),
+          tensor("column", "matrix", {128, 1}, 1),
+          tensor("zeros", "matrix", {32, 32}, 0),
+          tensor("large", "matrix", {16, 16}, 1000),
+          tensor("tiny", "matrix", {16, 16}, 1e-6)};
 }
 
 // Sum of x x^T over irregular inputs.
 std::vector<float> moments_of(const NamedTensor& tensor) {
-  const auto columns = static_cast<std::size_t>(tensor.id.shape.rank() < 2 ? tensor.id.shape.elements() : tensor.id.shape.elements() / tensor.id.shape[0]);
+  const auto columns = static_cast<std::size_t>(
+      tensor.id.shape.rank() < 2 ? tensor.id.shape.elements() : tensor.id.shape.elements() / tensor.id.shape[0]);
   std::vector<double> sums(columns * columns, 0);
   for (int sample = 0; sample < 40; ++sample) {
     const std::vector<double> x = wave({static_cast<std::int64_t>(columns)}, sample * 31, 1).values;
@@ -74,7 +80,8 @@ class Bench {
     input.weights = tensor.data.data();
     input.decoded = decorates() ? below.data() : nullptr;
     input.moments = with_moments ? moments.data() : nullptr;
-    input.moments_size = with_moments ? static_cast<std::uint64_t>(std::lround(std::sqrt(static_cast<double>(moments.size())))) : 0;
+    input.moments_size =
+        with_moments ? static_cast<std::uint64_t>(std::lround(std::sqrt(static_cast<double>(moments.size())))) : 0;
     caddie_parts parts;
     parts.room = artifact::max_parts_bytes(tensor.id.shape.elements());
     auto encoded = subject_->calls().run("encode() of " + tensor.id.name, [&](caddie_error* error) {
@@ -110,7 +117,8 @@ class Bench {
     }
     std::vector<std::uint8_t> chosen(list.size(), 0);
     must(subject_->calls().run("choose()", [&](caddie_error* error) {
-      return table().choose(object_.abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(), chosen.data(), error);
+      return table().choose(object_.abi(), static_cast<std::uint32_t>(infos.size()), infos.data(), norms.data(),
+                            chosen.data(), error);
     }));
     std::vector<bool> flags;
     for (const std::uint8_t flag : chosen) {
@@ -146,15 +154,19 @@ std::string round_trip(Subject& subject) {
     const Bench other(subject, subject.make_or_fail(configuration.values));
     for (const NamedTensor& tensor : bench.work()) {
       for (const bool with_moments : {false, true}) {
-        const std::string what = fmt::format("{} {} (with {}{})", tensor.id.name, tensor.id.shape.text(), configuration.name, with_moments ? ", calibrated" : "");
+        const std::string what = fmt::format("{} {} (with {}{})", tensor.id.name, tensor.id.shape.text(),
+                                             configuration.name, with_moments ? ", calibrated" : "");
         const auto parts = bench.encode(tensor, with_moments);
         if (!parts) {
-          if (&configuration == &all.front() && !with_moments) throw Failure(fmt::format("refuses {}: {}", what, parts.error().text));
+          if (&configuration == &all.front() && !with_moments)
+            throw Failure(fmt::format("refuses {}: {}", what, parts.error().text));
           continue;  // some methods need calibration, or a form of tensor
         }
-        if (value_or_fail(bench.encode(tensor, with_moments)).list != parts->list) throw Failure(what + ": encodes to other bytes the second time");
+        if (value_or_fail(bench.encode(tensor, with_moments)).list != parts->list)
+          throw Failure(what + ": encodes to other bytes the second time");
         const std::vector<float> decoded = value_or_fail(bench.decode(tensor, *parts));
-        if (value_or_fail(other.decode(tensor, *parts)) != decoded) throw Failure(what + ": another object decodes the same parts to other values");
+        if (value_or_fail(other.decode(tensor, *parts)) != decoded)
+          throw Failure(what + ": another object decodes the same parts to other values");
         double size = 0;
         for (const float value : decoded) {
           if (!std::isfinite(value)) throw Failure(what + ": decodes to numbers that are not finite");
@@ -163,7 +175,8 @@ std::string round_trip(Subject& subject) {
         const double error = distance(decoded, tensor.data);
         const double base = bench.decorates() ? distance(coarse(tensor), tensor.data) : std::sqrt(size);
         if (error > base * 1.000001 + 1e-30)
-          throw Failure(fmt::format("{}: the error {:.3g} is larger than {} ({:.3g})", what, error, bench.decorates() ? "without the correction" : "of a tensor of zeros", base));
+          throw Failure(fmt::format("{}: the error {:.3g} is larger than {} ({:.3g})", what, error,
+                                    bench.decorates() ? "without the correction" : "of a tensor of zeros", base));
         if (base > 0) worst = std::max(worst, error / base);
         ++count;
       }
@@ -192,7 +205,8 @@ std::string corruption(Subject& subject) {
     caddie_parts bad = good;
     bad.list.erase(bad.list.begin() + static_cast<std::ptrdiff_t>(part));
     attempt(bad);
-    for (const std::size_t size : {std::size_t{0}, good.list[part].bytes.size() / 2, good.list[part].bytes.size() + 1, good.list[part].bytes.size() * 3}) {
+    for (const std::size_t size : {std::size_t{0}, good.list[part].bytes.size() / 2, good.list[part].bytes.size() + 1,
+                                   good.list[part].bytes.size() * 3}) {
       bad = good;
       bad.list[part].bytes.resize(size, 0xEE);
       attempt(bad);
@@ -203,7 +217,8 @@ std::string corruption(Subject& subject) {
     caddie_parts bad = good;
     std::vector<std::uint8_t>& bytes = bad.list[random() % bad.list.size()].bytes;
     if (bytes.empty()) continue;
-    for (unsigned change = 0; change <= random() % 4; ++change) bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
+    for (unsigned change = 0; change <= random() % 4; ++change)
+      bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
     attempt(bad);
   }
   if (refused == 0) throw Failure("decode() accepts parts that are missing or of a wrong size");

@@ -54,8 +54,8 @@ bool serves(Subject& subject, const plugins::Object& object, const Run& run, con
     }
   }
   if (finite != 0 && finite != kPositions + 1) {
-    throw Failure(fmt::format("with {} the scale is finite at only {} of {} points of a run limited by {}", configuration,
-                              finite, kPositions + 1, run.name));
+    throw Failure(fmt::format("with {} the scale is finite at only {} of {} points of a run limited by {}",
+                              configuration, finite, kPositions + 1, run.name));
   }
   return finite != 0;
 }
@@ -91,9 +91,10 @@ std::string pure(Subject& subject) {
       for (const plugins::Object* asked : {&object, &other}) {
         const double scale = scale_at(subject, *asked, position(*run, at));
         if (scale != expected && !(std::isnan(scale) && std::isnan(expected))) {
-          throw Failure(fmt::format("scale() is {} and then {} for the same step; it must be a function of its argument, "
-                                    "or a resumed run differs",
-                                    expected, scale));
+          throw Failure(
+              fmt::format("scale() is {} and then {} for the same step; it must be a function of its argument, "
+                          "or a resumed run differs",
+                          expected, scale));
         }
       }
     }
@@ -106,7 +107,8 @@ std::string inert(Subject& subject) {
   for (const Run& run : kRuns) {
     for (int at = 0; at <= kPositions; ++at) {
       const double scale = scale_at(subject, object, position(run, at));
-      if (std::isfinite(scale) && scale != 1) return fmt::format("the scale differs from 1, in runs limited by {} first", run.name);
+      if (std::isfinite(scale) && scale != 1)
+        return fmt::format("the scale differs from 1, in runs limited by {} first", run.name);
     }
   }
   throw Failure("the scale is 1 everywhere, as without a schedule");

@@ -146,9 +146,7 @@ void Session::freeze() {
 std::unique_ptr<graph::Program> Session::compile(const graph::Graph& graph) {
   must(graph.status());
   auto program = value_or_fail(executor_->compile(graph));
-  const auto tie = [&](const std::string& name) {
-    must(program->bind(name, {memory_.at(name).buffer, 0}));
-  };
+  const auto tie = [&](const std::string& name) { must(program->bind(name, {memory_.at(name).buffer, 0})); };
   for (const graph::Leaf& leaf : graph.leaves()) tie(leaf.name);
   for (const graph::Output& output : graph.outputs()) tie(output.name);
   return program;
@@ -185,9 +183,9 @@ void Session::set(const std::string& leaf, const std::vector<double>& values) {
     throw Failure(leaf + " has " + std::to_string(found->second.elements) + " elements, not " +
                   std::to_string(values.size()));
   }
-  const std::vector<std::byte> bytes = found->second.dtype == DType::i32             ? to_bytes<std::int32_t>(values)
+  const std::vector<std::byte> bytes = found->second.dtype == DType::i32           ? to_bytes<std::int32_t>(values)
                                        : executor_->element_bytes(DType::f32) == 8 ? to_bytes<double>(values)
-                                                                                     : to_bytes<float>(values);
+                                                                                   : to_bytes<float>(values);
   must(executor_->upload({found->second.buffer, 0}, bytes));
 }
 

@@ -104,7 +104,7 @@ class Session {
   std::unique_ptr<graph::Program> frozen_program_;  // the loss, what is frozen held by leaves
   std::unique_ptr<graph::Program> program_;
   std::vector<std::string> differentiated_;
-  std::vector<std::string> frozen_;                 // leaves of frozen_program_ that outputs of program_ fill
+  std::vector<std::string> frozen_;  // leaves of frozen_program_ that outputs of program_ fill
   std::vector<std::shared_ptr<void>> owners_;
 };
 

@@ -83,20 +83,23 @@ std::string check_state(Subject& subject, const std::function<plugins::Object()>
   }
   {
     const plugins::Object copy = fresh();
-    if (load_state(subject, copy, good, version + 1)) throw Failure(fmt::format("load() accepts a state of version {}, which does not exist yet", version + 1));
+    if (load_state(subject, copy, good, version + 1))
+      throw Failure(fmt::format("load() accepts a state of version {}, which does not exist yet", version + 1));
   }
   const std::size_t stride = std::max<std::size_t>(1, good.size() / 100);
   for (std::size_t length = 0; length < good.size(); length += stride) {
     const plugins::Object copy = fresh();
     if (load_state(subject, copy, {good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)}, version))
-      throw Failure(fmt::format("load() accepts {} of the {} bytes of a state; refuse one that ends too early", length, good.size()));
+      throw Failure(fmt::format("load() accepts {} of the {} bytes of a state; refuse one that ends too early", length,
+                                good.size()));
   }
   std::mt19937 random(7);
   int refused = 0;
   constexpr int kTrials = 300;
   for (int trial = 0; trial < kTrials && !good.empty(); ++trial) {
     Bytes bad = good;
-    for (unsigned change = 0; change <= random() % 3; ++change) bad[random() % bad.size()] ^= static_cast<std::uint8_t>(1u << (random() % 8));
+    for (unsigned change = 0; change <= random() % 3; ++change)
+      bad[random() % bad.size()] ^= static_cast<std::uint8_t>(1u << (random() % 8));
     const plugins::Object copy = fresh();
     if (load_state(subject, copy, bad, version)) {
       use(copy);
@@ -104,7 +107,8 @@ std::string check_state(Subject& subject, const std::function<plugins::Object()>
       ++refused;
     }
   }
-  return fmt::format("{} bytes; saved, loaded and saved the same; {} of {} damaged ones refused, none harmful", good.size(), refused, kTrials);
+  return fmt::format("{} bytes; saved, loaded and saved the same; {} of {} damaged ones refused, none harmful",
+                     good.size(), refused, kTrials);
 }
 
 }  // namespace caddie::check

@@ -17,8 +17,8 @@ namespace caddie::check {
 
 // How thorough.
 struct Effort {
-  int cycles = 10000;            // of create and destroy
-  double timeout_seconds = 60;   // for one check
+  int cycles = 10000;           // of create and destroy
+  double timeout_seconds = 60;  // for one check
 };
 
 // A set of option values to try: the defaults, or the defaults with one choice made differently.

@@ -49,12 +49,15 @@ std::string plan(Subject& subject) {
     const auto object = subject.make(configuration.values);
     if (!object) continue;
     const caddie_ttt_plan made = plan_of(subject, *object, 100'000);
-    if (made.chunk_targets < 1 || made.rows < 1 || made.context < 1 || made.context > kContext || !(made.clip_norm >= 0)) {
-      throw Failure(fmt::format("with {}: plans chunks of {} targets, {} rows of {}, clip {}; all must be positive, a row "
-                                "no longer than the context {}",
-                                configuration.name, made.chunk_targets, made.rows, made.context, made.clip_norm, kContext));
+    if (made.chunk_targets < 1 || made.rows < 1 || made.context < 1 || made.context > kContext ||
+        !(made.clip_norm >= 0)) {
+      throw Failure(
+          fmt::format("with {}: plans chunks of {} targets, {} rows of {}, clip {}; all must be positive, a row "
+                      "no longer than the context {}",
+                      configuration.name, made.chunk_targets, made.rows, made.context, made.clip_norm, kContext));
     }
-    if (text.empty()) text = fmt::format("chunks of {} targets, steps of {} rows of {}", made.chunk_targets, made.rows, made.context);
+    if (text.empty())
+      text = fmt::format("chunks of {} targets, steps of {} rows of {}", made.chunk_targets, made.rows, made.context);
   }
   return text;
 }
@@ -63,13 +66,16 @@ std::string adapts(Subject& subject) {
   const plugins::Object object = subject.make_or_fail(subject.defaults());
   (void)plan_of(subject, object, 100'000);
   int count = 0;
-  const std::vector<artifact::TensorId> tensors = {{"blocks.3.attn.q.weight", "matrix", 3, {8, 8}}, {"embed.weight", "embedding", -1, {50, 8}},
-                                                   {"skips.weight", "scalar", -1, {4, 8}}, {"blocks.3.lora.a", "adapter", 3, {2, 8}}};
+  const std::vector<artifact::TensorId> tensors = {{"blocks.3.attn.q.weight", "matrix", 3, {8, 8}},
+                                                   {"embed.weight", "embedding", -1, {50, 8}},
+                                                   {"skips.weight", "scalar", -1, {4, 8}},
+                                                   {"blocks.3.lora.a", "adapter", 3, {2, 8}}};
   for (const artifact::TensorId& id : tensors) {
     const caddie_tensor_info info = artifact::info_of(id);
     (void)subject.calls().hook("adapts()", [&] {
       const int32_t answer = object.table<caddie_ttt>().adapts(object.abi(), &info);
-      if (answer != 0 && answer != 1) subject.calls().broken(fmt::format("adapts(): answers {}, neither 0 nor 1", answer));
+      if (answer != 0 && answer != 1)
+        subject.calls().broken(fmt::format("adapts(): answers {}, neither 0 nor 1", answer));
       count += answer;
       return caddie_code{CADDIE_OK};
     });
@@ -96,18 +102,22 @@ struct Stream {
 caddie_code step(caddie_adapt* adapt, const int64_t* first, int64_t row_count, double scale, caddie_error*) {
   Stream& stream = Stream::of(adapt);
   ++stream.steps;
-  if (row_count < 1 || row_count > stream.rows) return stream.refuse(fmt::format("steps on {} rows where it planned at most {}", row_count, stream.rows));
+  if (row_count < 1 || row_count > stream.rows)
+    return stream.refuse(fmt::format("steps on {} rows where it planned at most {}", row_count, stream.rows));
   if (!(scale >= 0) || scale > 1e6) return stream.refuse(fmt::format("steps with the scale {}", scale));
   for (int64_t i = 0; i < row_count; ++i) {
     if (first[i] < 0 || first[i] + stream.context > stream.sealed)
-      return stream.refuse(fmt::format("trains on the targets from {} on, of which only those before {} are scored", first[i], stream.sealed));
+      return stream.refuse(fmt::format("trains on the targets from {} on, of which only those before {} are scored",
+                                       first[i], stream.sealed));
   }
   return CADDIE_OK;
 }
 
 caddie_code read(const caddie_adapt* adapt, int64_t first, int64_t count, int32_t* out, caddie_error*) {
   Stream& stream = Stream::of(const_cast<caddie_adapt*>(adapt));
-  if (first < 0 || count < 0 || first + count > stream.sealed) return stream.refuse(fmt::format("reads targets {} to {}, of which only those before {} are scored", first, first + count, stream.sealed));
+  if (first < 0 || count < 0 || first + count > stream.sealed)
+    return stream.refuse(fmt::format("reads targets {} to {}, of which only those before {} are scored", first,
+                                     first + count, stream.sealed));
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<int32_t>(4 + (first + i) % 50);
   return CADDIE_OK;
 }
@@ -139,9 +149,11 @@ std::string chunks(Subject& subject) {
       chunk.targets = std::min(plan.chunk_targets, targets - chunk.first_target);
       stream.sealed = chunk.first_target + chunk.targets;
       must(subject.calls().run(fmt::format("adapt() after chunk {}", chunk.index), [&](caddie_error* error) {
-        return object->table<caddie_ttt>().adapt(object->abi(), &chunk, &table, reinterpret_cast<caddie_adapt*>(&stream), error);
+        return object->table<caddie_ttt>().adapt(object->abi(), &chunk, &table,
+                                                 reinterpret_cast<caddie_adapt*>(&stream), error);
       }));
-      if (!stream.problem.empty()) throw Failure(fmt::format("with {}, after chunk {}: {}", configuration.name, chunk.index, stream.problem));
+      if (!stream.problem.empty())
+        throw Failure(fmt::format("with {}, after chunk {}: {}", configuration.name, chunk.index, stream.problem));
     }
     if (&configuration == &all.front()) {
       steps = stream.steps;
@@ -161,9 +173,9 @@ std::string threads(Subject& subject) { return check_update_threads(subject, bui
 }  // namespace
 
 std::span<const Check> ttt_checks() {
-  static constexpr Check checks[] = {{"plan", plan},       {"adapts", adapts},       {"chunks", chunks},  {"builds", builds},
-                                     {"moves", moves},     {"members", members},     {"executors", executors},
-                                     {"threads", threads}};
+  static constexpr Check checks[] = {{"plan", plan},           {"adapts", adapts},  {"chunks", chunks},
+                                     {"builds", builds},       {"moves", moves},    {"members", members},
+                                     {"executors", executors}, {"threads", threads}};
   return checks;
 }
 

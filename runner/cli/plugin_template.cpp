@@ -33,7 +33,8 @@ std::string class_name(const std::string& id) {
 
 // Text inside the quotes of JSON and CMake.
 std::string quoted_inside(const fs::path& path) {
-  const std::string dumped = nlohmann::json(path.string()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string dumped =
+      nlohmann::json(path.string()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return dumped.substr(1, dumped.size() - 2);
 }
 
@@ -60,7 +61,8 @@ std::string without_last_newline(std::string text) {
 
 // Names that CMake keeps for targets of its own.
 bool is_cmake_target(const std::string& id) {
-  constexpr std::array<std::string_view, 8> names{"all", "clean", "edit", "help", "install", "package", "rebuild-cache", "test"};
+  constexpr std::array<std::string_view, 8> names{"all",     "clean",   "edit",          "help",
+                                                  "install", "package", "rebuild-cache", "test"};
   return std::ranges::find(names, id) != names.end();
 }
 
@@ -98,8 +100,11 @@ Result<Words> words_for(const NewPlugin& plugin, const Installation& installatio
                  {"PREFIX", quoted_inside(installation.prefix)},
                  {"MANIFESTS", quoted_inside(installation.share / "manifests")},
                  {"FOLDER", quoted_inside(plugin.folder)}};
-  for (const auto& [word, file] : {std::pair{"ABOUT", "about.md"}, {"OPTIONS", "options.md"}, {"CITATION", "citation.md"},
-                                   {"SUMMARY", "summary.md"}, {"ENTRY", "entry.json"}}) {
+  for (const auto& [word, file] : {std::pair{"ABOUT", "about.md"},
+                                   {"OPTIONS", "options.md"},
+                                   {"CITATION", "citation.md"},
+                                   {"SUMMARY", "summary.md"},
+                                   {"ENTRY", "entry.json"}}) {
     const auto text = read_text(templates / plugin.interface / file);
     if (!text) return text.error();
     const bool one_line = std::string_view(word) == "CITATION" || std::string_view(word) == "SUMMARY";
@@ -113,13 +118,15 @@ Result<void> check_request(const NewPlugin& plugin, const Installation& installa
   if (std::ranges::find(known, plugin.interface) == known.end())
     return refuse(plugin.interface, "is no interface with a template; `caddie plugins new --help` lists them");
   if (!plugins::is_plugin_id(plugin.id)) {
-    return refuse(plugin.id, "is no id: it is made of lower-case letters, digits, '-' and '.', begins and ends with a letter "
-                             "or digit, and has at most 64 characters, as in \"my-gate\"");
+    return refuse(plugin.id,
+                  "is no id: it is made of lower-case letters, digits, '-' and '.', begins and ends with a letter "
+                  "or digit, and has at most 64 characters, as in \"my-gate\"");
   }
   if (is_cmake_target(plugin.id)) return refuse(plugin.id, "is a name that CMake keeps for itself; choose another");
   std::error_code code;
   if (fs::exists(fs::symlink_status(plugin.folder, code)))
-    return refuse(plugin.folder.string(), "exists already, and nothing is written over; choose another id, or --folder");
+    return refuse(plugin.folder.string(),
+                  "exists already, and nothing is written over; choose another id, or --folder");
   return {};
 }
 
@@ -132,9 +139,10 @@ Result<Installation> find_installation(const fs::path& program) {
   installation.prefix = real.parent_path().parent_path();
   installation.share = installation.prefix / "share" / "caddie";
   if (!fs::is_directory(installation.share / "template", code)) {
-    return Error{Code::io, (installation.share / "template").string(),
-                 "there are no templates here: plugins are made with an installed Caddie, cmake --install BUILD --prefix "
-                 "FOLDER, and then FOLDER/bin/caddie"};
+    return Error{
+        Code::io, (installation.share / "template").string(),
+        "there are no templates here: plugins are made with an installed Caddie, cmake --install BUILD --prefix "
+        "FOLDER, and then FOLDER/bin/caddie"};
   }
   return installation;
 }

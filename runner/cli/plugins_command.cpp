@@ -46,12 +46,14 @@ void list_plugins(const plugins::Registry& registry, const Context& context) {
     Json list = Json::array();
     for (const Description* plugin : registry.all()) list.push_back(description_json(*plugin));
     Json skipped = Json::array();
-    for (const plugins::Skipped& file : registry.skipped()) skipped.push_back({{"path", file.path.string()}, {"reason", file.reason}});
+    for (const plugins::Skipped& file : registry.skipped())
+      skipped.push_back({{"path", file.path.string()}, {"reason", file.reason}});
     fmt::print("{}\n", Json({{"plugins", list}, {"skipped", skipped}}).dump(2));
     return;
   }
   std::vector<const Description*> all = registry.all();
-  std::ranges::stable_sort(all, {}, [](const Description* plugin) { return std::pair(plugin->interface_id, plugin->id); });
+  std::ranges::stable_sort(all, {},
+                           [](const Description* plugin) { return std::pair(plugin->interface_id, plugin->id); });
   const bool colours = colours_on(1);
   std::string interface;
   for (const Description* plugin : all) {
@@ -60,14 +62,16 @@ void list_plugins(const plugins::Registry& registry, const Context& context) {
     interface = own;
     fmt::print("  {} {}\n", pad_right(plugin->id, 22), wrap(plugin->summary, 80, 25));
   }
-  for (const plugins::Skipped& file : registry.skipped()) fmt::print("skipped {}: {}\n", file.path.string(), file.reason);
+  for (const plugins::Skipped& file : registry.skipped())
+    fmt::print("skipped {}: {}\n", file.path.string(), file.reason);
 }
 
 // "number 0 .. 100", "add | gate", "whole number, 1 or more".
 std::string values_text(const Json& option) {
   if (option.contains("enum")) {
     std::vector<std::string> choices;
-    for (const Json& choice : option["enum"]) choices.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
+    for (const Json& choice : option["enum"])
+      choices.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
     return fmt::format("{}", fmt::join(choices, " | "));
   }
   const std::string type = option.value("type", Json("any")).dump();
@@ -96,7 +100,8 @@ void print_options(const Json& schema) {
   fmt::print("  {}  {}  values\n", pad_right("option", names), pad_right("default", defaults));
   for (const auto& [name, option] : properties.items()) {
     const std::size_t column = names + defaults + 6;
-    fmt::print("  {}  {}  {}\n", pad_right(name, names), pad_right(option.value("default", Json(nullptr)).dump(), defaults),
+    fmt::print("  {}  {}  {}\n", pad_right(name, names),
+               pad_right(option.value("default", Json(nullptr)).dump(), defaults),
                wrap(values_text(option), 80 - column, column));
     fmt::print("      {}\n", wrap(option.value("description", ""), 74, 6));
   }
@@ -118,13 +123,15 @@ std::vector<std::string> hooks_list(const Description& plugin) {
 
 void print_plugin(const Description& plugin) {
   const auto line = [](const char* name, const std::string& text) { fmt::print("{:<9}{}\n", name, wrap(text, 71, 9)); };
-  fmt::print("{} {} ({})\n{}\n", plugin.id, plugin.version, plugins::short_interface(plugin.interface_id), wrap(plugin.summary, 80, 0));
+  fmt::print("{} {} ({})\n{}\n", plugin.id, plugin.version, plugins::short_interface(plugin.interface_id),
+             wrap(plugin.summary, 80, 0));
   if (!plugin.citation.empty()) line("source", plugin.citation);
   const std::vector<std::string> hooks = hooks_list(plugin);
   if (!hooks.empty()) line("hooks", fmt::format("{}", fmt::join(hooks, ", ")));
   const std::vector<std::string> reads = reads_list(plugin);
   line("reads", reads.empty() ? "nothing but its inputs" : fmt::format("{}", fmt::join(reads, ", ")));
-  line("results", (plugin.flags & CADDIE_DETERMINISTIC) != 0 ? "the same bits for the same inputs" : "not the same bits each time");
+  line("results", (plugin.flags & CADDIE_DETERMINISTIC) != 0 ? "the same bits for the same inputs"
+                                                             : "not the same bits each time");
   line("licence", plugin.licence);
   line("file", plugin.path.string());
   line("sha256", plugin.digest);
@@ -173,12 +180,12 @@ void add_plugins_command(CLI::App& app, Context& context) {
   add_plugins_new_command(command, context);
 
   auto files = std::make_shared<std::vector<std::string>>();
-  CLI::App* describe = command->add_subcommand("describe", "what a plugin file says of itself, as JSON (used by scans)");
+  CLI::App* describe =
+      command->add_subcommand("describe", "what a plugin file says of itself, as JSON (used by scans)");
   describe->add_option("files", *files, "plugin files")->required();
   describe->group("");  // not for people
-  describe->callback([files] {
-    plugins::describe_and_exit(std::vector<std::filesystem::path>(files->begin(), files->end()));
-  });
+  describe->callback(
+      [files] { plugins::describe_and_exit(std::vector<std::filesystem::path>(files->begin(), files->end())); });
 }
 
 }  // namespace caddie::cli

@@ -11,15 +11,17 @@ namespace {
 
 void make(const NewPlugin& plugin, Context& context) {
   const auto installation = find_installation(pipeline::program_path());
-  const auto files = installation ? make_plugin_folder(plugin, *installation)
-                                  : Result<std::vector<std::string>>(installation.error());
+  const auto files =
+      installation ? make_plugin_folder(plugin, *installation) : Result<std::vector<std::string>>(installation.error());
   if (!files) {
     report(files.error(), context);
     context.exit_code = files.error().code == Code::argument ? kUsage : kRunFailed;
     return;
   }
   if (context.json) {
-    fmt::print("{}\n", nlohmann::json({{"folder", std::filesystem::absolute(plugin.folder).string()}, {"files", *files}}).dump(2));
+    fmt::print(
+        "{}\n",
+        nlohmann::json({{"folder", std::filesystem::absolute(plugin.folder).string()}, {"files", *files}}).dump(2));
     return;
   }
   fmt::print("{}/\n", plugin.folder.string());

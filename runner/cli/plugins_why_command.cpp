@@ -53,14 +53,19 @@ class Answer {
     for (const fs::path& folder : folders_) folders.push_back(folder.string());
     Json list = Json::array();
     for (const Finding& finding : findings_) {
-      list.push_back({{"kind", finding.kind}, {"id", finding.id}, {"interface", finding.interface}, {"path", finding.path}, {"text", finding.text}});
+      list.push_back({{"kind", finding.kind},
+                      {"id", finding.id},
+                      {"interface", finding.interface},
+                      {"path", finding.path},
+                      {"text", finding.text}});
     }
     return {{"name", name_}, {"folders", folders}, {"findings", list}};
   }
 
   void print() const {
     for (const Finding& finding : findings_) {
-      const std::string head = finding.id.empty() ? finding.path : fmt::format("{} ({})", finding.id, finding.interface);
+      const std::string head =
+          finding.id.empty() ? finding.path : fmt::format("{} ({})", finding.id, finding.interface);
       fmt::print("{}: {}\n", head, wrap(finding.text, 78 - std::min<std::size_t>(visible_width(head), 40), 2));
       if (!finding.id.empty() && !finding.path.empty()) fmt::print("  {}\n", finding.path);
     }
@@ -80,7 +85,8 @@ class Answer {
     const std::string interface = plugins::short_interface(plugin.interface_id);
     const std::string tail = "-" + interface;
     std::string text = fmt::format("version {} is used, from {}", plugin.version, place(plugin.path));
-    if (plugin.id.ends_with(tail)) text += fmt::format("; \"{}\" finds it too", plugin.id.substr(0, plugin.id.size() - tail.size()));
+    if (plugin.id.ends_with(tail))
+      text += fmt::format("; \"{}\" finds it too", plugin.id.substr(0, plugin.id.size() - tail.size()));
     findings_.push_back({"used", plugin.id, interface, plugin.path.string(), text});
   }
 
@@ -92,13 +98,16 @@ class Answer {
     std::vector<std::string> ids;
     for (const Description* plugin : registry_.all()) {
       ids.push_back(plugin->id);
-      if (plugin->id == name_ || plugin->id == name_ + "-" + plugins::short_interface(plugin->interface_id)) add_used(*plugin);
+      if (plugin->id == name_ || plugin->id == name_ + "-" + plugins::short_interface(plugin->interface_id))
+        add_used(*plugin);
     }
     for (const plugins::Skipped& file : registry_.skipped()) {
       if (file.path.stem() == name_ || file.reason.find("\"" + name_ + "\"") != std::string::npos) add_skipped(file);
     }
     if (findings_.empty())
-      findings_.push_back({"unknown", "", "", name_, fmt::format("no file in the folders below has a plugin of this id{}", did_you_mean(name_, ids))});
+      findings_.push_back(
+          {"unknown", "", "", name_,
+           fmt::format("no file in the folders below has a plugin of this id{}", did_you_mean(name_, ids))});
   }
 
   void find_file() {
@@ -117,9 +126,10 @@ class Answer {
       findings_.push_back({"skipped", "", "", wanted.string(), inspected.error().text});
       return;
     }
-    findings_.push_back({"unknown", "", "", wanted.string(),
-                         "lies in none of the folders that are searched; name its folder in \"plugin_path\" of a manifest, or "
-                         "in CADDIE_PLUGIN_PATH. `caddie plugins check` says whether it is sound"});
+    findings_.push_back(
+        {"unknown", "", "", wanted.string(),
+         "lies in none of the folders that are searched; name its folder in \"plugin_path\" of a manifest, or "
+         "in CADDIE_PLUGIN_PATH. `caddie plugins check` says whether it is sound"});
   }
 
   std::string name_;

@@ -48,7 +48,8 @@ static caddie_code finish(caddie_object* object, caddie_build* build, const char
   const caddie_value mean = caddie_op_div(host->ops, graph, sum_state(host, build, parameter), most);
   (void)bank;
   (void)error;
-  *out = caddie_op_where(host->ops, graph, caddie_op_lt(host->ops, graph, number(host, graph, 0), count), mean, current);
+  *out =
+      caddie_op_where(host->ops, graph, caddie_op_lt(host->ops, graph, number(host, graph, 0), count), mean, current);
   return CADDIE_OK;
 }
 
@@ -59,7 +60,8 @@ static const caddie_averager table = {sizeof(caddie_averager), 0, accumulate, fi
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"start\": {\"type\": \"number\", \"default\": 0.8, " \
+#define SCHEMA                                                                                                  \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"start\": {\"type\": \"number\", " \
+  "\"default\": 0.8, "                                                                                          \
   "\"minimum\": 0, \"maximum\": 0.999, \"description\": \"share of the run that is over when averaging begins\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

@@ -35,7 +35,8 @@ static caddie_code gate(void* user, caddie_build* build, const caddie_value* inp
   return CADDIE_OK;
 }
 
-static caddie_code attach(caddie_object* object, const caddie_host_hooks* at, caddie_hooks* hooks, caddie_error* error) {
+static caddie_code attach(caddie_object* object, const caddie_host_hooks* at, caddie_hooks* hooks,
+                          caddie_error* error) {
   (void)error;
   return at->chain(hooks, "attn.out", 0, gate, object->self);
 }
@@ -47,7 +48,8 @@ static const caddie_block table = {sizeof(caddie_block), 0, attach};
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"bias\": {\"type\": \"boolean\", \"default\": true, " \
+#define SCHEMA                                                                                                  \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"bias\": {\"type\": \"boolean\", " \
+  "\"default\": true, "                                                                                         \
   "\"description\": \"whether the gate has a number of its own beside what it reads\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

@@ -24,4 +24,3 @@ static caddie_shape shape_of(const Services* host, caddie_graph* graph, caddie_v
   host->ops->shape(graph, value, &shape);
   return shape;
 }
-

@@ -91,7 +91,8 @@ static caddie_code unpack(caddie_object* object, caddie_str packed, const caddie
       if (!run || left == 0) ++at;
     }
   }
-  if (left > 0 || at != packed.size) return fail(error, CADDIE_ERROR_FORMAT, "there are more packed bytes than streams");
+  if (left > 0 || at != packed.size)
+    return fail(error, CADDIE_ERROR_FORMAT, "there are more packed bytes than streams");
   return CADDIE_OK;
 }
 
@@ -102,7 +103,8 @@ static const caddie_compressor table = {sizeof(caddie_compressor), 0, pack, unpa
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"shortest\": {\"type\": \"integer\", \"default\": 3, " \
+#define SCHEMA                                                                                                      \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"shortest\": {\"type\": \"integer\", " \
+  "\"default\": 3, "                                                                                                \
   "\"minimum\": 2, \"maximum\": 128, \"description\": \"equal bytes from which on they count as a run\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

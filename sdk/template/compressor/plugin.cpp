@@ -45,7 +45,8 @@ struct @CLASS@ : Compressor {
       const std::size_t bytes = head < 128 ? count : 1;
       if (packed.size() - at < bytes || size - out.size() < count) throw Failure("the packed bytes are damaged");
       if (head < 128) {
-        out.insert(out.end(), packed.begin() + static_cast<std::ptrdiff_t>(at), packed.begin() + static_cast<std::ptrdiff_t>(at + count));
+        out.insert(out.end(), packed.begin() + static_cast<std::ptrdiff_t>(at),
+                   packed.begin() + static_cast<std::ptrdiff_t>(at + count));
       } else {
         out.insert(out.end(), count, packed[at]);
       }
@@ -65,7 +66,8 @@ struct @CLASS@ : Compressor {
     for (; begin < end; begin += std::min<std::size_t>(end - begin, 128)) {
       const std::size_t count = std::min<std::size_t>(end - begin, 128);
       out.push_back(static_cast<uint8_t>(count - 1));
-      out.insert(out.end(), in.begin() + static_cast<std::ptrdiff_t>(begin), in.begin() + static_cast<std::ptrdiff_t>(begin + count));
+      out.insert(out.end(), in.begin() + static_cast<std::ptrdiff_t>(begin),
+                 in.begin() + static_cast<std::ptrdiff_t>(begin + count));
     }
   }
 };

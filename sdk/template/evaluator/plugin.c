@@ -32,7 +32,8 @@ static const caddie_evaluator table = {sizeof(caddie_evaluator), 0, plan};
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"overlap\": {\"type\": \"number\", \"default\": 0.5, " \
+#define SCHEMA                                                                                                    \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"overlap\": {\"type\": \"number\", " \
+  "\"default\": 0.5, "                                                                                            \
   "\"minimum\": 0, \"maximum\": 0.99, \"description\": \"share of a window that only serves as context\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

@@ -80,7 +80,8 @@ static caddie_code save(const caddie_object* object, const caddie_stream* stream
 static caddie_code load(caddie_object* object, const caddie_stream* stream, uint32_t version, caddie_error* error) {
   uint64_t row = 0;
   uint64_t done = 0;
-  if (version != 1) return fail(error, CADDIE_ERROR_FORMAT, "the saved state is of a version that this plugin does not know");
+  if (version != 1)
+    return fail(error, CADDIE_ERROR_FORMAT, "the saved state is of a version that this plugin does not know");
   while (done < sizeof row) {
     const int64_t got = stream->read(stream, (unsigned char*)&row + done, sizeof row - done);
     if (got <= 0) return fail(error, CADDIE_ERROR_FORMAT, "the saved state ends too early");

@@ -19,8 +19,8 @@ static caddie_value mix(const Services* host, caddie_graph* graph, double a, cad
   return caddie_op_add(host->ops, graph, left, caddie_op_mul(host->ops, graph, number(host, graph, b), y));
 }
 
-static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* bank, caddie_value* parameter,
-                          caddie_error* error) {
+static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* bank,
+                          caddie_value* parameter, caddie_error* error) {
   const Plugin* plugin = object->self;
   const Services* host = &plugin->services;
   caddie_graph* graph = host->build->graph(build);
@@ -32,7 +32,8 @@ static caddie_code update(caddie_object* object, caddie_build* build, const cadd
   (void)error;
   host->build->set_state(build, m, mix(host, graph, plugin->beta2, m, 1 - plugin->beta2, g));
   step = mix(host, graph, 1, step, plugin->decay, bank->parameter);
-  step = caddie_op_mul(host->ops, graph, step, caddie_op_mul(host->ops, graph, number(host, graph, plugin->lr), bank->scale));
+  step = caddie_op_mul(host->ops, graph, step,
+                       caddie_op_mul(host->ops, graph, number(host, graph, plugin->lr), bank->scale));
   *parameter = caddie_op_sub(host->ops, graph, bank->parameter, step);
   return CADDIE_OK;
 }
@@ -44,8 +45,9 @@ static const caddie_optimizer table = {sizeof(caddie_optimizer), 0, update};
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define OPTION(name, initial, most, text) \
-  "\"" name "\": {\"type\": \"number\", \"default\": " initial ", \"minimum\": 0, \"maximum\": " most ", \"description\": \"" text "\"}"
+#define OPTION(name, initial, most, text)                                                             \
+  "\"" name "\": {\"type\": \"number\", \"default\": " initial ", \"minimum\": 0, \"maximum\": " most \
+  ", \"description\": \"" text "\"}"
 #define SCHEMA \
   "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {" \
   OPTION("lr", "0.001", "1000", "learning rate: how far every element moves") ", " \

@@ -9,9 +9,8 @@ namespace {
 using namespace caddie;
 
 struct @CLASS@ : Optimizer {
-  static constexpr Identity identity{.id = "@ID@",
-                                     .summary = "steps along the sign of a momentum",
-                                     .citation = "Chen et al. 2023, arXiv:2302.06675"};
+  static constexpr Identity identity{
+      .id = "@ID@", .summary = "steps along the sign of a momentum", .citation = "Chen et al. 2023, arXiv:2302.06675"};
 
   Number lr{this, "lr", 0.001, "learning rate: how far every element moves", range(0, 1000)};
   Number beta1{this, "beta1", 0.9, "share of the momentum in the direction", range(0, 1)};

@@ -75,7 +75,8 @@ static const caddie_quantizer table = {sizeof(caddie_quantizer), 0, encode, deco
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"limit\": {\"type\": \"integer\", \"default\": 127, " \
+#define SCHEMA                                                                                                   \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"limit\": {\"type\": \"integer\", " \
+  "\"default\": 127, "                                                                                           \
   "\"minimum\": 1, \"maximum\": 127, \"description\": \"largest code; fewer codes compress better\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

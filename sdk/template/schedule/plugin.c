@@ -14,7 +14,8 @@ static double scale(const caddie_object* object, const caddie_step* step) {
   const Plugin* plugin = object->self;
   const double f = step->fraction;
   if (f < plugin->warmup) return f / plugin->warmup;
-  return plugin->floor + (1 - plugin->floor) * (1 + cos(3.14159265358979323846 * (f - plugin->warmup) / (1 - plugin->warmup))) / 2;
+  return plugin->floor +
+         (1 - plugin->floor) * (1 + cos(3.14159265358979323846 * (f - plugin->warmup) / (1 - plugin->warmup))) / 2;
 }
 
 static const caddie_schedule table = {sizeof(caddie_schedule), 0, scale};
@@ -24,9 +25,10 @@ static const caddie_schedule table = {sizeof(caddie_schedule), 0, scale};
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {" \
-  "\"warmup\": {\"type\": \"number\", \"default\": 0.02, \"minimum\": 0, \"maximum\": 0.9, " \
-  "\"description\": \"share of the run in which the rate rises\"}, " \
-  "\"floor\": {\"type\": \"number\", \"default\": 0, \"minimum\": 0, \"maximum\": 1, \"description\": \"scale at the end\"}}}"
+#define SCHEMA                                                                                                         \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"                                          \
+  "\"warmup\": {\"type\": \"number\", \"default\": 0.02, \"minimum\": 0, \"maximum\": 0.9, "                           \
+  "\"description\": \"share of the run in which the rate rises\"}, "                                                   \
+  "\"floor\": {\"type\": \"number\", \"default\": 0, \"minimum\": 0, \"maximum\": 1, \"description\": \"scale at the " \
+  "end\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

@@ -14,7 +14,8 @@ static caddie_code read_options(Plugin* plugin, const caddie_host_config* option
   return code;
 }
 
-static caddie_code plan(caddie_object* object, const caddie_eval_info* info, caddie_ttt_plan* out, caddie_error* error) {
+static caddie_code plan(caddie_object* object, const caddie_eval_info* info, caddie_ttt_plan* out,
+                        caddie_error* error) {
   Plugin* plugin = object->self;
   (void)error;
   out->chunk_targets = plugin->chunk > info->context ? plugin->chunk : info->context;
@@ -32,8 +33,8 @@ static int32_t adapts(const caddie_object* object, const caddie_tensor_info* ten
   return strcmp(tensor->role, "scalar") == 0;
 }
 
-static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* bank, caddie_value* parameter,
-                          caddie_error* error) {
+static caddie_code update(caddie_object* object, caddie_build* build, const caddie_update* bank,
+                          caddie_value* parameter, caddie_error* error) {
   const Plugin* plugin = object->self;
   const Services* host = &plugin->services;
   caddie_graph* graph = host->build->graph(build);
@@ -68,9 +69,11 @@ static const caddie_ttt table = {sizeof(caddie_ttt), 0, plan, adapts, update, ad
 #define STATE_VERSION 0
 #define SAVE NULL
 #define LOAD NULL
-#define SCHEMA \
-  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {" \
-  "\"lr\": {\"type\": \"number\", \"default\": 0.01, \"minimum\": 0, \"maximum\": 1000, \"description\": \"learning rate\"}, " \
-  "\"chunk\": {\"type\": \"integer\", \"default\": 16384, \"minimum\": 1, \"description\": \"targets of a chunk\"}, " \
-  "\"rows\": {\"type\": \"integer\", \"default\": 16, \"minimum\": 1, \"maximum\": 65536, \"description\": \"rows of a gradient step\"}}}"
+#define SCHEMA                                                                                                         \
+  "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"                                          \
+  "\"lr\": {\"type\": \"number\", \"default\": 0.01, \"minimum\": 0, \"maximum\": 1000, \"description\": \"learning "  \
+  "rate\"}, "                                                                                                          \
+  "\"chunk\": {\"type\": \"integer\", \"default\": 16384, \"minimum\": 1, \"description\": \"targets of a chunk\"}, "  \
+  "\"rows\": {\"type\": \"integer\", \"default\": 16, \"minimum\": 1, \"maximum\": 65536, \"description\": \"rows of " \
+  "a gradient step\"}}}"
 static void release(Plugin* plugin) { (void)plugin; }

@@ -39,10 +39,12 @@ struct @CLASS@ : TttStrategy {
   void adapt(const Chunk& scored, Adaptation& adaptation) override {
     if (scored.index + 1 >= scored.count) return;
     std::vector<int64_t> starts;
-    for (int64_t row = 0; row < scored.targets / context_; ++row) starts.push_back(scored.first_target + row * context_);
+    for (int64_t row = 0; row < scored.targets / context_; ++row)
+      starts.push_back(scored.first_target + row * context_);
     for (std::size_t at = 0; at < starts.size(); at += static_cast<std::size_t>(rows_)) {
       const std::size_t end = std::min(starts.size(), at + static_cast<std::size_t>(rows_));
-      adaptation.step({starts.begin() + static_cast<std::ptrdiff_t>(at), starts.begin() + static_cast<std::ptrdiff_t>(end)}, 1);
+      adaptation.step(
+          {starts.begin() + static_cast<std::ptrdiff_t>(at), starts.begin() + static_cast<std::ptrdiff_t>(end)}, 1);
     }
   }
 
