@@ -167,6 +167,13 @@ Result<Model> Model::attach(const Dims& dims, const std::vector<BlockEntry>& blo
   return model;
 }
 
+Model Model::of(const Dims& dims, std::vector<BlockInstance> blocks) {
+  Model model;
+  model.dims_ = dims;
+  model.blocks_ = std::move(blocks);
+  return model;
+}
+
 Result<BuildResult> Model::build(const BuildRequest& request) const {
   Build build(dims_, request, &blocks_);
   graph::Graph& graph = build.graph();

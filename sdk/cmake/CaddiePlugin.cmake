@@ -23,3 +23,15 @@ function(caddie_add_plugin name)
   target_compile_definitions(${name} PRIVATE
     "CADDIE_BUILD_INFO=\"${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}\"")
 endfunction()
+
+# caddie_check_plugin(NAME [GOLDEN FILES...] [ARGUMENTS ...]): a test that runs `caddie plugins check` on the plugin, with
+# the numbers of these files. CADDIE_PROGRAM is the program, found by find_package(Caddie).
+function(caddie_check_plugin name)
+  cmake_parse_arguments(arg "" "" "GOLDEN;ARGUMENTS" ${ARGN})
+  set(golden "")
+  foreach(file ${arg_GOLDEN})
+    get_filename_component(file ${file} ABSOLUTE)
+    list(APPEND golden --golden ${file})
+  endforeach()
+  add_test(NAME check-${name} COMMAND ${CADDIE_PROGRAM} plugins check $<TARGET_FILE:${name}> ${golden} ${arg_ARGUMENTS})
+endfunction()
