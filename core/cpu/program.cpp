@@ -238,13 +238,19 @@ Result<void> CpuProgram::run(const graph::RunKey& key) {
     if (auto good = require_bound(); !good) return good;
     resolve();
   }
-  RunContext context{*pool_, memory_.data(), nullptr, thread_space_.data(), key};
+  RunFailure failure;
+  RunContext context{*pool_, failure, memory_.data(), nullptr, thread_space_.data(), key};
   for (Timed& timed : steps_) {
     context.scratch = arena_.data() + timed.scratch;
     if (profile_) {
       run_timed(timed, context);
     } else {
       timed.step->run(context);
+    }
+    if (!failure.result()) {
+      Error error = failure.result().error();
+      if (error.where.empty()) error.where = timed.scope;
+      return error;
     }
   }
   store_results();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/plugins/build.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::plugins {
 
@@ -67,8 +68,10 @@ void Build::call(const BlockInstance& block, const Attachment& attachment, std::
   running_.push_back({block.name, std::string(part)});
   caddie_error error = empty_error();
   const caddie_code code =
-      attachment.function(attachment.user, to_abi(this), inputs.data(), static_cast<std::uint32_t>(inputs.size()),
-                          outputs.data(), static_cast<std::uint32_t>(outputs.size()), &error);
+      guarded(error, [&] {
+        return attachment.function(attachment.user, to_abi(this), inputs.data(), static_cast<std::uint32_t>(inputs.size()),
+                                   outputs.data(), static_cast<std::uint32_t>(outputs.size()), &error);
+      });
   const std::string where = graph().current_scope();
   if (code != CADDIE_OK) keep_error(graph(), code, error, where);
   for (const Value output : outputs) {
@@ -151,7 +154,8 @@ Result<caddie_visit_plan> Build::run_plan(std::string_view hook, caddie_visit_pl
     running_.push_back({blocks[i]->name, ""});
     caddie_error error = empty_error();
     const caddie_visit_plan before = plan;
-    const caddie_code code = functions[i]->plan(functions[i]->user, to_abi(this), &plan, &error);
+    const caddie_code code = guarded(
+        error, [&] { return functions[i]->plan(functions[i]->user, to_abi(this), &plan, &error); });
     running_.pop_back();
     if (code != CADDIE_OK) return Error{static_cast<Code>(code), blocks[i]->name, error.text};
     const bool bad_count = plan.count == 0 || plan.count > CADDIE_MAX_VISITS || plan.encoder > plan.count;
@@ -186,7 +190,8 @@ Result<caddie_initialiser> Build::run_init(const caddie_tensor_spec& spec, const
     running_.push_back({blocks[i]->name, path});
     caddie_error error = empty_error();
     const caddie_initialiser before = start;
-    const caddie_code code = functions[i]->init(functions[i]->user, to_abi(this), &spec, &start, &error);
+    const caddie_code code = guarded(
+        error, [&] { return functions[i]->init(functions[i]->user, to_abi(this), &spec, &start, &error); });
     running_.pop_back();
     if (code != CADDIE_OK) return Error{static_cast<Code>(code), blocks[i]->name, error.text};
     const bool same = before.kind == start.kind && before.a == start.a && before.b == start.b && before.values == start.values;

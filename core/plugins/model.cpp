@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/graph/emitter.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::plugins {
 
@@ -81,7 +82,9 @@ Result<BlockInstance> attach_one(const BlockEntry& entry) {
   caddie_error error = fresh_error();
   const auto& table = entry.object->table<caddie_block>();
   const caddie_code code =
-      table.attach(entry.object->abi(), &kHooksService, reinterpret_cast<caddie_hooks*>(&collector), &error);
+      guarded(error, [&] {
+        return table.attach(entry.object->abi(), &kHooksService, reinterpret_cast<caddie_hooks*>(&collector), &error);
+      });
   if (!collector.error.empty()) return Error{Code::argument, block.name, collector.error};
   if (code != CADDIE_OK) return to_error(code, error, block.name);
   block.attachments = std::move(collector.attachments);

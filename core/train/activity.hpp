@@ -7,7 +7,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/base/result.hpp"
@@ -23,7 +22,7 @@ namespace caddie::train {
 struct HookActivity {
   std::string block;
   std::string hook;
-  double change = 0;  // |out - in| / |in| over all its calls; values of other shapes than the input's do not count
+  double change = 0;  // |out - in| / |in| over all its calls; what it hands on as it is does not count, nor do other shapes
 };
 
 // A forward program over the first row's first tokens that measures every call of every block. It updates no state.
@@ -65,8 +64,8 @@ class ActivityRecord {
 
   // In the order of `names`, which are all blocks of the model.
   [[nodiscard]] std::vector<BlockActivity> blocks(const std::vector<std::string>& names) const;
-  [[nodiscard]] std::string to_json() const;
-  static Result<ActivityRecord> from_json(std::string_view text);
+  [[nodiscard]] nlohmann::json to_json() const;
+  static ActivityRecord from_json(const nlohmann::json& json);
 
  private:
   std::map<std::string, BlockActivity> blocks_;

@@ -146,17 +146,39 @@ Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
     const auto gradient = store_->download_gradient(path);
     if (!gradient) return gradient.error();
     ++seen.steps;
-    double& squares = squares_[path] = 0;
+    seen.squares = 0;
     for (const float value : *gradient) {
       seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
-      squares += static_cast<double>(value) * static_cast<double>(value);
+      seen.squares += static_cast<double>(value) * static_cast<double>(value);
     }
   }
   return {};
 }
 
-void GradientWatch::trust(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) seen_[path] = {kSteps, std::numeric_limits<double>::infinity()};
+std::map<std::string, double> GradientWatch::squares() const {
+  std::map<std::string, double> squares;
+  for (const auto& [path, seen] : seen_) squares[path] = seen.squares;
+  return squares;
+}
+
+nlohmann::json GradientWatch::to_json() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [path, seen] : seen_) json[path] = {seen.steps, seen.largest, seen.squares};
+  return json;
+}
+
+Result<void> GradientWatch::load(const nlohmann::json& json) {
+  const Error bad{Code::format, "checkpoint", "the list of watched gradients in its section \"activity\" is malformed"};
+  if (!json.is_object()) return bad;
+  std::map<std::string, Seen> seen;
+  for (const auto& [path, entry] : json.items()) {
+    const bool fits = entry.is_array() && entry.size() == 3 && entry[0].is_number_integer() && entry[1].is_number() &&
+                      entry[2].is_number();
+    if (!fits || entry[0] < 0 || entry[0] > kSteps) return bad;
+    seen[path] = {entry[0].get<int>(), entry[1].get<double>(), entry[2].get<double>()};
+  }
+  seen_ = std::move(seen);
+  return {};
 }
 
 Result<void> GradientWatch::check(const InertAllowance& allowance) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,11 @@ class GradientWatch {
   // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named
   // for.
   Result<void> observe(const std::vector<std::string>& paths);
-  // These were watched before (by the run that a checkpoint is of).
-  void trust(const std::vector<std::string>& paths);
+  // What was seen so far, for a checkpoint.
+  [[nodiscard]] nlohmann::json to_json() const;
+  Result<void> load(const nlohmann::json& json);
   // Sum of squares of each gradient as it was last looked at.
-  [[nodiscard]] const std::map<std::string, double>& squares() const { return squares_; }
+  [[nodiscard]] std::map<std::string, double> squares() const;
   // Parameters that had no gradient in kSteps steps; one error for all.
   Result<void> check(const InertAllowance& allowance) const;
 
@@ -58,10 +60,10 @@ class GradientWatch {
   struct Seen {
     int steps = 0;
     double largest = 0;  // |gradient|
+    double squares = 0;  // their sum, as of the last step
   };
   const ParameterStore* store_;
   std::map<std::string, Seen> seen_;
-  std::map<std::string, double> squares_;
 };
 
 }  // namespace caddie::train

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/plugins/call.hpp"
 #include "core/train/owners.hpp"
 
 namespace caddie::train {
@@ -99,7 +100,9 @@ Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugin
 Result<void> Trainer::open_loader() {
   const auto& table = parts_.loader->table<caddie_loader>();
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  const caddie_code code = plugins::guarded(error, [&] {
+    return table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   segments_ = table.has_segments(parts_.loader->abi()) != 0;
   return {};
@@ -177,7 +180,8 @@ Result<TokenBatch> Trainer::next_batch() {
   const caddie_batch request = {sizeof(caddie_batch), 0, options_.batch, options_.context, 0, 1,
                                 batch.tokens.data(), batch.targets.data(), segments_ ? batch.segments.data() : nullptr};
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error);
+  const caddie_code code = plugins::guarded(
+      error, [&] { return parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error); });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   return batch;
 }
@@ -282,7 +286,8 @@ Result<Checkpoint> Trainer::checkpoint() const {
   auto loader = parts_.loader->save();
   if (!loader) return loader.error();
   checkpoint.sections["loader"] = std::move(*loader);
-  const std::string activity = activity_.to_json();
+  const nlohmann::json young = {{"phase", phase_.value_or(std::vector<bool>())}, {"probed_steps", probed_steps_}, {"watched", watch_.to_json()}, {"blocks", activity_.to_json()}};
+  const std::string activity = young.dump();
   checkpoint.sections["activity"].assign(activity.begin(), activity.end());
   return checkpoint;
 }
@@ -303,22 +308,32 @@ Result<void> Trainer::restore(const Checkpoint& checkpoint) {
     }
     return executor_->upload({buffer, 0}, std::as_bytes(std::span(section->second)));
   };
-  if (step_ >= GradientWatch::kSteps) watch_.trust(gradients_->with_gradient());
   for (const Bank& bank : store_.banks()) {
     if (auto done = put("bank/" + bank.name, bank.values); !done) return done;
   }
   for (const auto& [path, entry] : states_.entries()) {
     if (auto done = put(path, entry.buffer); !done) return done;
   }
-  if (step_ >= GradientWatch::kSteps) probe_.reset();
-  if (const auto activity = checkpoint.sections.find("activity"); activity != checkpoint.sections.end()) {
-    auto record = ActivityRecord::from_json({reinterpret_cast<const char*>(activity->second.data()), activity->second.size()});
-    if (!record) return record.error();
-    activity_ = std::move(*record);
-  }
+  if (auto done = restore_activity(checkpoint); !done) return done;
   const auto loader = checkpoint.sections.find("loader");
   if (loader == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"loader\""};
   return parts_.loader->load(loader->second);
+}
+
+Result<void> Trainer::restore_activity(const Checkpoint& checkpoint) {
+  const auto section = checkpoint.sections.find("activity");
+  if (section == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"activity\""};
+  const auto json = nlohmann::json::parse(section->second.begin(), section->second.end(), nullptr, false);
+  const bool fits = section->second.back() == '}' && json.is_object() && json.contains("watched") && json.contains("blocks") && json.contains("probed_steps") &&
+                    json["probed_steps"].is_number_integer();
+  if (!fits) return Error{Code::format, "checkpoint", "its section \"activity\" is malformed"};
+  if (auto done = watch_.load(json["watched"]); !done) return done;
+  activity_ = ActivityRecord::from_json(json["blocks"]);
+  // Where a phase begins with the next step, its probe has yet to see its first one.
+  if (json.value("phase", nlohmann::json()) != nlohmann::json(*phase_)) return {};
+  probed_steps_ = json["probed_steps"].get<int>();
+  if (probed_steps_ >= GradientWatch::kSteps) probe_.reset();
+  return {};
 }
 
 Result<std::vector<HostTensor>> Trainer::averaged_weights() {

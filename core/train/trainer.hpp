@@ -103,6 +103,7 @@ class Trainer {
   Result<void> enter_phase(double progress, double scale);
   Result<void> check_new_parameters();
   void open_probe(const plugins::BuildRequest& request);
+  Result<void> restore_activity(const Checkpoint& checkpoint);
   Result<void> observe(const TokenBatch& batch, const caddie_step& position);
   Result<void> clear_gradients(const std::vector<std::string>& paths);
   Result<TokenBatch> next_batch();

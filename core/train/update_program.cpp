@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/graph/emitter.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::train {
 
@@ -75,8 +76,9 @@ Result<void> build_averagers(plugins::Build& build, const std::vector<const plug
     build.set_state_prefix(bank.name);
     caddie_error error = plugins::fresh_error();
     const auto& table = averager->table<caddie_averager>();
-    const caddie_code code =
-        table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
+    const caddie_code code = plugins::guarded(error, [&] {
+      return table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
+    });
     if (auto done = check(code, error, build, averager->instance()); !done) return done;
   }
   return {};
@@ -91,7 +93,9 @@ UpdateOwner optimizer_owner(const plugins::Object& optimizer) {
   const plugins::Object* object = &optimizer;
   return {object->instance(),
           [object](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
-            return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
+            return plugins::guarded(*error, [&] {
+              return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
+            });
           }};
 }
 
@@ -173,8 +177,10 @@ Result<Value> build_finish(plugins::Build& build, const std::vector<const plugin
     build.set_state_prefix(bank);
     caddie_error error = plugins::fresh_error();
     caddie_value out = 0;
-    const caddie_code code = averager->table<caddie_averager>().finish(averager->abi(), plugins::to_abi(&build), bank.c_str(), parameter,
-                                                                       current, &out, &error);
+    const caddie_code code = plugins::guarded(error, [&] {
+      return averager->table<caddie_averager>().finish(averager->abi(), plugins::to_abi(&build), bank.c_str(),
+                                                       parameter, current, &out, &error);
+    });
     if (auto done = check(code, error, build, averager->instance()); !done) return done.error();
     if (out == current && without_effect != nullptr) without_effect->push_back(averager->instance());
     current = out;

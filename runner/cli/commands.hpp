@@ -43,6 +43,7 @@ void report(const Error& error, Context& context);
 void add_run_command(CLI::App& app, Context& context);
 void add_resume_command(CLI::App& app, Context& context);
 void add_plan_command(CLI::App& app, Context& context);
+void add_results_command(CLI::App& app, Context& context);
 void add_validate_command(CLI::App& app, Context& context);
 void add_show_command(CLI::App& app, Context& context);
 void add_schema_command(CLI::App& app, Context& context);

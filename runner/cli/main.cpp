@@ -22,6 +22,7 @@ int run(int argc, char** argv) {
   add_run_command(app, context);
   add_resume_command(app, context);
   add_plan_command(app, context);
+  add_results_command(app, context);
   add_validate_command(app, context);
   add_show_command(app, context);
   add_schema_command(app, context);

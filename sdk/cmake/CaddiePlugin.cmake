@@ -13,6 +13,10 @@ function(caddie_add_plugin name)
   if(NOT CADDIE_SANITIZE)
     target_link_options(${name} PRIVATE "LINKER:-z,defs")
   endif()
+  if(NOT TARGET caddie::flags) # elsewhere: no paths in the file, so that every folder gives the same bytes
+    target_compile_options(${name} PRIVATE
+      "-ffile-prefix-map=${CMAKE_BINARY_DIR}=." "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=.")
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${name} PRIVATE -fno-gnu-unique)
   endif()

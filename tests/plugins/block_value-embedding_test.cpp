@@ -37,6 +37,9 @@ TEST(ValueEmbedding, StandsBehindValueResidualWhateverTheManifestsOrder) {  // G
   Session session = build_hook(both);
   set_golden(session);
   session.set("blocks.9.value-residual.scale", {0.25});
+  std::vector<std::string> order;
+  for (const HookCall& call : session.built().calls) order.push_back(call.instance);
+  EXPECT_EQ(order, (std::vector<std::string>{"value-residual", "value-embedding"}));
   session.run();
   expect_near(session.get("out0"), {1.1194, 2.1186, 2.8702, 4.2676, -0.496, -0.5, 1.0016, 0.2484});
   session.expect_gradients();

@@ -96,6 +96,16 @@ TEST(Xsa, AValueOfZeroTakesNothingAndHasAFiniteGradient) {
   for (const double slope : session.gradient("in1")) EXPECT_EQ(slope, 0);
 }
 
+TEST(Xsa, AValueShorterThanEpsIsDividedByEps) {
+  HookCase test = attended(real({1, 1, 1, 2}, {1, 2}), real({1, 1, 1, 2}, {0.3, 0.4}));
+  test.blocks[0].config = {{"eps", 0.8}};
+  Session session = build_hook(test);
+  session.run();
+  const double along = (1 * 0.3 + 2 * 0.4) / (0.8 * 0.8);
+  expect_near(session.get("out0"), {1 - 0.3 * along, 2 - 0.4 * along});
+  session.expect_gradients();
+}
+
 TEST(Xsa, RefusesHeadsThatDoNotGroup) {
   const std::string message = message_of([] { build_hook(attended(wave({1, 1, 4, 2}, 1), wave({1, 1, 3, 2}, 2))); });
   EXPECT_NE(message.find("multiple of the number of key/value heads, 3"), std::string::npos) << message;

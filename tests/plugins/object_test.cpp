@@ -316,7 +316,7 @@ TEST_F(Objects, MakingAndEndingLeavesNothingBehind) {
   };
   cycle(200);
   const std::size_t before = resident_pages();
-  cycle(2000);
+  cycle(10000);
   EXPECT_LT(resident_pages(), before + (std::size_t{1} << 20) / 4096);
 }
 

@@ -75,7 +75,7 @@ TEST_P(Plans, HaveTheEffectiveRopeBase) {
 // [decoder position, encoder position] of every visit that takes a skip back.
 std::vector<std::vector<int>> pairs(const Json& phase) {
   std::vector<std::vector<int>> list;
-  const Json& skips = phase.at("notes").at("skips").at("pair");
+  const Json& skips = phase.at("notes").at("skips").at("skip");
   std::map<int, std::vector<int>> by_visit;
   for (const auto& [visit, pair] : skips.items()) by_visit[std::stoi(visit)] = pair.get<std::vector<int>>();
   for (const auto& [visit, pair] : by_visit) list.push_back(pair);

@@ -13,19 +13,20 @@ const std::set<std::string> kEssential = {"embed", "norm", "layer", "attn", "mlp
 
 struct Toggle {
   std::string run;
+  std::string section;
   std::string name;
 };
 
 std::vector<Toggle> all_toggles() {
   std::vector<Toggle> toggles;
   for (const std::string& run : all_runs()) {
-    toggles.push_back({run, ""});
+    toggles.push_back({run, "", ""});
     const manifest::Manifest manifest = resolve_manifest("records/small/" + run + ".json").manifest;
     for (const manifest::PluginEntry& block : manifest.blocks) {
-      if (!kEssential.contains(block.name)) toggles.push_back({run, block.name});
+      if (!kEssential.contains(block.name)) toggles.push_back({run, "", block.name});
     }
-    for (const manifest::PluginEntry& averager : manifest.averagers) toggles.push_back({run, averager.name});
-    if (manifest.schedule) toggles.push_back({run, "schedule"});
+    for (const manifest::PluginEntry& averager : manifest.averagers) toggles.push_back({run, "averagers", averager.name});
+    if (manifest.schedule) toggles.push_back({run, "", "schedule"});
   }
   return toggles;
 }
@@ -43,7 +44,7 @@ TEST_P(Toggles, ResolvesBuildsAndTakesAStep) {
   if (GetParam().name == "schedule") {
     overrides.push_back(unset("schedule"));
   } else if (!GetParam().name.empty()) {
-    overrides.push_back(disable(GetParam().name));
+    overrides.push_back(disable((GetParam().section.empty() ? "" : GetParam().section + ".") + GetParam().name));
   }
   Twin twin(toy(GetParam().run, overrides));
   ASSERT_NO_THROW(twin.start());

@@ -75,7 +75,7 @@ manifest::Resolution toy(const std::string& run, std::vector<manifest::Override>
   std::vector<manifest::Override> small = {set("model.dim=16"),   set("model.heads=4"),      set("model.kv_heads=2"),
                                            set("model.head_dim=4"), set("model.context=32"), set("data.tokenizer.vocab=64"),
                                            set("model.vocab=64"), set("train.batch=2"),      set("train.context=32"),
-                                           set("blocks.rope.dims=4"), set(fmt::format("train.steps={}", steps))};
+                                           set("blocks.rope.dims=4"), set("compute.threads=1"), set(fmt::format("train.steps={}", steps))};
   const std::string file = "records/small/" + run + ".json";
   const manifest::Resolution plain = resolve_manifest(file);
   for (const manifest::PluginEntry& block : plain.manifest.blocks) {
