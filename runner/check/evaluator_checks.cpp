@@ -1,5 +1,6 @@
 // Evaluators: plans for streams of many lengths.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <vector>
@@ -32,13 +33,9 @@ std::string coverage(Subject& subject) {
   std::int64_t scored = 0;
   for (const Stream& stream : kStreams) {
     const score::Plan plan = value_or_fail(plan_of(subject, object, stream));
-    std::vector<int> times(static_cast<std::size_t>(stream.targets), 0);
-    for (const score::Window& window : plan.windows)
-      for (std::int64_t i = 0; i < window.score_count; ++i) ++times[static_cast<std::size_t>(window.score_first + i)];
-    const auto odd = std::ranges::find_if(times, [](int count) { return count != 1; });
-    if (odd != times.end()) {
-      throw Failure(fmt::format("of {} targets with a context of {}, target {} is scored {} times; every one once",
-                                stream.targets, stream.context, odd - times.begin(), *odd));
+    if (!plan.remarks.empty()) {
+      throw Failure(fmt::format("of {} targets with a context of {}, {}; every one is scored once", stream.targets,
+                                stream.context, fmt::join(plan.remarks, "; ")));
     }
     scored += stream.targets;
   }

@@ -148,12 +148,14 @@ std::string chunks(Subject& subject) {
       chunk.first_target = chunk.index * plan.chunk_targets;
       chunk.targets = std::min(plan.chunk_targets, targets - chunk.first_target);
       stream.sealed = chunk.first_target + chunk.targets;
-      must(subject.calls().run(fmt::format("adapt() after chunk {}", chunk.index), [&](caddie_error* error) {
-        return object->table<caddie_ttt>().adapt(object->abi(), &chunk, &table,
-                                                 reinterpret_cast<caddie_adapt*>(&stream), error);
-      }));
+      const auto adapted =
+          subject.calls().run(fmt::format("adapt() after chunk {}", chunk.index), [&](caddie_error* error) {
+            return object->table<caddie_ttt>().adapt(object->abi(), &chunk, &table,
+                                                     reinterpret_cast<caddie_adapt*>(&stream), error);
+          });
       if (!stream.problem.empty())
         throw Failure(fmt::format("with {}, after chunk {}: {}", configuration.name, chunk.index, stream.problem));
+      must(adapted);
     }
     if (&configuration == &all.front()) {
       steps = stream.steps;

@@ -96,7 +96,8 @@ const Defect kDefects[] = {
     {"loses", "round-trip", "comes back changed"},
     {"crashes", "corruption", "in unpack() of the first"},
     {"hangs", "corruption", "does not come back within 2 s in unpack()"},
-    {"leaves-out", "coverage", "is scored 0 times"},
+    {"leaves-out", "coverage", "targets are not scored"},
+    {"repeats", "coverage", "scored again"},
     {"peeks", "chunks", "are scored"},
 };
 
