@@ -44,9 +44,7 @@ class CpuExecutor final : public graph::Executor {
       return Error{Code::unsupported, "",
                    "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
     }
-    auto program = CpuProgram::compile(graph, pool_, options_.profile);
-    if (!program) return program.error();
-    return std::unique_ptr<graph::Program>(std::move(*program));
+    return make_program(graph, pool_, options_);
   }
 
  private:

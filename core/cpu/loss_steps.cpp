@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/cpu/kernels/cross_entropy.hpp"
+#include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/node_kernels.hpp"
 #include "core/cpu/strips/strips.hpp"
 
@@ -36,6 +37,21 @@ class LossStep : public CpuStep {
     head_.vocab = vocab_;
     head_.ldx = head_.ldw = head_.dim;
     head_.cap = static_cast<float>(node.attributes.real("cap"));
+    if (!input.steady[inputs_[1].base]) return;
+    static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
+    head_.w_forward = head_.w_backward = &kPacked;
+    forward_bytes_ = packed_b_bytes(head_.dim, head_.vocab);
+  }
+  [[nodiscard]] std::size_t prepared_bytes() const override { return forward_bytes_ + backward_bytes_; }
+  void prepare(const RunContext& context) const override {
+    const float* w = context.read(inputs_[1]);
+    if (forward_bytes_ > 0) {
+      pack_b({w, head_.ldw, true, 0}, head_.dim, head_.vocab, context.pool, reinterpret_cast<float*>(context.prepared));
+    }
+    if (backward_bytes_ > 0) {
+      pack_b({w, head_.ldw, false, 0}, head_.vocab, head_.dim, context.pool,
+             reinterpret_cast<float*>(context.prepared + forward_bytes_));
+    }
   }
 
  protected:
@@ -56,6 +72,10 @@ class LossStep : public CpuStep {
     head.x = context.read(inputs_[0]);
     head.w = context.read(inputs_[1]);
     head.targets = targets;
+    if (forward_bytes_ > 0) {
+      head.w_forward = reinterpret_cast<const float*>(context.prepared);
+      head.w_backward = reinterpret_cast<const float*>(context.prepared + forward_bytes_);
+    }
     return head;
   }
 
@@ -69,6 +89,8 @@ class LossStep : public CpuStep {
   std::int64_t rows_ = 0;
   std::int64_t vocab_ = 0;
   Head head_{};
+  std::size_t forward_bytes_ = 0;   // of w packed for the logits
+  std::size_t backward_bytes_ = 0;  // and for the gradient of x
   double bytes_ = 0;
 };
 
@@ -110,6 +132,7 @@ class BackwardStep final : public LossStep {
     if (targets_ == 2) workspace_ = head_backward_workspace_bytes(head_, input.threads);
     wants_dx_ = input.is_read(result_);
     wants_dw_ = targets_ == 2 && input.is_read(result_ + 1);
+    if (forward_bytes_ > 0) backward_bytes_ = packed_b_bytes(head_.vocab, head_.dim);
   }
 
   void run(const RunContext& context) const override {

@@ -125,6 +125,11 @@ class MatrixStep final : public CpuStep {
     product_.c_batch_stride = product_.m * product_.n;
     set_batches(c);
     bytes_ = bytes_of_all(input.graph, node);
+    if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
+      packed_bytes_ = packed_b_bytes(product_.k, product_.n);
+      static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
+      product_.packed_b = &kPacked;
+    }
     workspace_ = round_to_line(gemm_workspace_bytes(product_, threads_));
     dealt_ = starts_.size() > 1 && flops_of_one() < kSmallProduct;
   }
@@ -136,6 +141,7 @@ class MatrixStep final : public CpuStep {
       product.a.data = context.read(a_) + start.a;
       product.b.data = context.read(b_) + start.b;
       product.c = context.write(value_) + start.c;
+      if (packed_bytes_ > 0) product.packed_b = reinterpret_cast<const float*>(context.prepared);
       gemm(product, context.pool, workspace);
     };
     const auto count = static_cast<std::int64_t>(starts_.size());
@@ -147,6 +153,13 @@ class MatrixStep final : public CpuStep {
       for (std::int64_t index = 0; index < count; ++index) one(index, context.scratch);
     }
   }
+
+  void prepare(const RunContext& context) const override {
+    Operand b = product_.b;
+    b.data = context.read(b_) + starts_[0].b;
+    pack_b(b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
+  }
+  [[nodiscard]] std::size_t prepared_bytes() const override { return packed_bytes_; }
 
   [[nodiscard]] std::size_t scratch_bytes() const override {
     return dealt_ ? workspace_ * static_cast<std::size_t>(threads_) : workspace_;
@@ -207,6 +220,7 @@ class MatrixStep final : public CpuStep {
   Gemm product_{};
   std::vector<Start> starts_;
   std::size_t workspace_ = 0;
+  std::size_t packed_bytes_ = 0;
   bool dealt_ = false;
   double bytes_ = 0;
 };

@@ -1,6 +1,7 @@
 // One step of a compiled program, and what it is run with.
 //
-// A step is made once; run() changes nothing in it, allocates nothing and may use the pool. Memory is found by value:
+// A step is made once; run() changes nothing in it, allocates nothing and may use the pool; several threads may run it
+// at a time, each with a context of its own. Memory is found by value:
 // the program decides where each value stands.
 #pragma once
 
@@ -38,7 +39,9 @@ struct RunContext {
   void* const* memory = nullptr;            // by value
   std::byte* scratch = nullptr;             // this step's own, 64-byte aligned
   std::byte* const* thread_space = nullptr; // by thread of the pool, 64-byte aligned
-  graph::RunKey key;
+  std::byte* prepared = nullptr;            // what this step's prepare() left
+  std::int64_t slab = 0;                    // number of the slab of the batch (core/graph/batch_split.hpp)
+  graph::RunKey key{};
 
   [[nodiscard]] const float* read(graph::Value value) const { return static_cast<const float*>(memory[value]); }
   [[nodiscard]] const std::int32_t* read_i32(graph::Value value) const {
@@ -63,6 +66,9 @@ class CpuStep {
  public:
   virtual ~CpuStep() = default;
   virtual void run(const RunContext& context) const = 0;
+  // Once before any number of run()s with the same leaves: fills context.prepared from leaves alone.
+  virtual void prepare(const RunContext&) const {}
+  [[nodiscard]] virtual std::size_t prepared_bytes() const { return 0; }
   [[nodiscard]] virtual StepCost cost() const = 0;
   [[nodiscard]] virtual std::size_t scratch_bytes() const { return 0; }
   [[nodiscard]] virtual std::size_t thread_bytes() const { return 0; }
@@ -75,6 +81,7 @@ struct CompileInput {
   const graph::Graph& graph;
   const graph::Partition& partition;
   const graph::StoragePlan& storage;
+  const std::vector<bool>& steady;  // by value: a leaf that is the same for all runs after a prepare()
   int threads = 1;
 
   // Both values stand in the same memory.

@@ -70,7 +70,8 @@ StripOp strip_op(const graph::Graph& graph, const Node& node) {
 
 // ---- making ---------------------------------------------------------------------------------------------------------
 
-StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group) : member_count_(group.members.size()) {
+StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group)
+    : member_count_(group.members.size()), elements_(group.elements) {
   for (const graph::View& view : group.inputs) inputs_.emplace_back(view, input.graph.dtype(view.base));
   for (std::uint32_t member = 0; member < group.members.size(); ++member) add_member(input, group, member);
   for (std::uint32_t member = 0; member < group.members.size(); ++member) {
@@ -78,6 +79,7 @@ StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group) :
     stores_.push_back({number({true, member}), input.graph.nodes()[group.members[member].node].first_output});
     kept_.push_back(stores_.back().operand);
   }
+  join_multiply_adds();
   place_loads();
   assign_registers();
   choose_strip_length(group.elements);
@@ -102,7 +104,8 @@ void StripProgram::add_member(const CompileInput& input, const FusedGroup& group
   if (is_source(node.op)) {
     add_source(input.graph, node, made);
   } else {
-    made.function = strip_function(strip_op(input.graph, node));
+    made.op = strip_op(input.graph, node);
+    made.function = strip_function(made.op);
   }
   instructions_.push_back(made);
 }
@@ -138,6 +141,45 @@ void StripProgram::add_source(const graph::Graph& graph, const Node& node, Instr
   made.detail = static_cast<std::uint32_t>(drawings_.size());
   drawings_.push_back(
       {node.site, node.attributes.real(uniform ? "low" : "mean"), node.attributes.real(uniform ? "high" : "std")});
+}
+
+// A product that only one sum or difference reads becomes part of it. What the product reads is then read later: not
+// where something has been written to memory in between.
+void StripProgram::join_multiply_adds() {
+  constexpr std::size_t kNone = ~std::size_t{0};
+  std::vector<int> readers(inputs_.size() + member_count_, 0);
+  std::vector<std::size_t> maker(readers.size(), kNone);
+  for (const Instruction& made : instructions_) {
+    for (std::size_t i = 0; i < made.operand_count; ++i) ++readers[made.in[i]];
+  }
+  for (const std::uint16_t operand : kept_) ++readers[operand];
+  std::vector<bool> joined(instructions_.size(), false);
+  std::size_t last_write = 0;  // behind the last instruction that writes to memory
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    Instruction& made = instructions_[i];
+    maker[made.out] = i;
+    const bool sums = made.kind == Kind::compute && (made.op == StripOp::add || made.op == StripOp::sub);
+    for (const unsigned side : {1U, 0U}) {
+      const std::size_t from = sums && made.operand_count == 2 ? maker[made.in[side]] : kNone;
+      if (from == kNone || from < last_write || readers[made.in[side]] != 1) continue;
+      const Instruction& product = instructions_[from];
+      if (product.kind != Kind::compute || product.op != StripOp::mul || product.memory != 0) continue;
+      const std::uint16_t other = made.in[1 - side];
+      made.op = made.op == StripOp::add ? StripOp::mul_add : side == 0 ? StripOp::mul_sub : StripOp::sub_mul;
+      made.function = strip_function(made.op);
+      made.operand_count = 3;
+      made.in[0] = product.in[0];
+      made.in[1] = product.in[1];
+      made.in[2] = other;
+      joined[from] = true;
+    }
+    if (made.memory != 0) last_write = i + 1;
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    if (!joined[i]) instructions_[kept++] = instructions_[i];
+  }
+  instructions_.resize(kept);
 }
 
 // Every input is read just before its first use.
@@ -263,10 +305,11 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
       case Kind::normal: {
         const Drawing& drawing = drawings_[made.detail];
         const RandomField field{context.key, drawing.site, drawing.first, drawing.second};
+        const std::int64_t at = context.slab * elements_ + first;  // in the field of the whole batch
         if (made.kind == Kind::uniform) {
-          draw_uniform(field, first, n, out);
+          draw_uniform(field, at, n, out);
         } else {
-          draw_normal(field, first, n, out);
+          draw_normal(field, at, n, out);
         }
         break;
       }

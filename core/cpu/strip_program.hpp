@@ -34,6 +34,7 @@ class StripProgram {
   enum class Kind : std::uint8_t { load, compute, iota, uniform, normal };
   struct Instruction {
     Kind kind = Kind::compute;
+    StripOp op = StripOp::copy;           // of compute
     std::uint8_t operand_count = 0;
     std::uint16_t out = 0;                // operand number
     std::uint16_t in[3] = {};             // operand numbers
@@ -61,6 +62,7 @@ class StripProgram {
   void add_member(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member);
   [[nodiscard]] bool must_wait(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member) const;
   void add_source(const graph::Graph& graph, const graph::Node& node, Instruction& made);
+  void join_multiply_adds();
   void place_loads();
   void assign_registers();
   void choose_strip_length(std::int64_t elements);
@@ -68,6 +70,7 @@ class StripProgram {
 
   std::vector<StridedReader> inputs_;
   std::size_t member_count_ = 0;
+  std::int64_t elements_ = 0;  // that the group walks
   std::vector<Instruction> instructions_;
   std::vector<Store> stores_;
   std::vector<std::uint16_t> kept_;  // operands that reductions and stores read after the last instruction

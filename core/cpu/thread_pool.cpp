@@ -12,7 +12,8 @@ namespace {
 // About 20 to 50 microseconds of spinning: longer than the gap between two kernels of one step.
 constexpr int kSpins = 600;
 
-thread_local bool inside_task = false;
+// The pool whose task this thread is in; pools inside tasks of other pools are real ones.
+thread_local const void* current_pool = nullptr;
 
 void pause_briefly() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -54,9 +55,10 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::run_share(int thread) {
   const std::int64_t begin = tasks_ * thread / threads_;
   const std::int64_t end = tasks_ * (thread + 1) / threads_;
-  inside_task = true;
+  const void* outer = current_pool;
+  current_pool = this;
   for (std::int64_t task = begin; task < end; ++task) task_(context_, task, thread);
-  inside_task = false;
+  current_pool = outer;
 }
 
 void ThreadPool::work(int thread) {
@@ -71,11 +73,11 @@ void ThreadPool::work(int thread) {
 
 void ThreadPool::run_erased(std::int64_t tasks, void* context, Task task) {
   if (tasks <= 0) return;
-  if (inside_task || threads_ == 1 || tasks == 1) {
-    const bool outer = inside_task;
-    inside_task = true;
+  if (current_pool == this || threads_ == 1 || tasks == 1) {
+    const void* outer = current_pool;
+    current_pool = this;
     for (std::int64_t i = 0; i < tasks; ++i) task(context, i, 0);
-    inside_task = outer;
+    current_pool = outer;
     return;
   }
   const std::lock_guard<std::mutex> turn(callers_);

@@ -54,8 +54,19 @@ struct ProfileEntry {
   std::string group;  // "gemm", "attention", "elementwise", ...
   std::string scope;  // hook path of the largest part
   double seconds = 0;
+  double busy_seconds = 0;  // processor time of the thread that waits for the others: seconds without the neighbours
   double flops = 0;
   double bytes = 0;
+};
+
+// One step of a program in time; recorded when profiling is on.
+struct TraceEvent {
+  std::string name;   // the operations
+  std::string group;
+  std::string scope;
+  int lane = 0;              // which of several that work side by side
+  double start_seconds = 0;  // of the steady clock
+  double seconds = 0;
 };
 
 class Program {
@@ -73,6 +84,8 @@ class Program {
   [[nodiscard]] virtual std::size_t live_bytes() const = 0;
   // Self times since the last call; empty unless profiling is on.
   [[nodiscard]] virtual std::vector<ProfileEntry> profile() { return {}; }
+  // Steps since the last call, as many as are kept (some thousand); empty unless profiling is on.
+  [[nodiscard]] virtual std::vector<TraceEvent> trace() { return {}; }
 };
 
 struct ExecutorOptions {

@@ -9,6 +9,7 @@
 #include "runner/cli/summary.hpp"
 #include "runner/cli/terminal.hpp"
 #include "runner/pipeline/interrupt.hpp"
+#include "runner/pipeline/profile_report.hpp"
 #include "runner/pipeline/run.hpp"
 
 namespace caddie::cli {
@@ -41,6 +42,9 @@ void run_resolved(const Resolved& resolved, const pipeline::RunOptions& options,
     fmt::print("{}\n", json.dump(2));
   } else {
     fmt::print("{}", summary(*result, folder.string(), colours_on(1)));
+    if (options.profile) {
+      if (const auto table = read_text(folder / pipeline::kProfileTable)) fmt::print("\n{}", *table);
+    }
   }
   context.exit_code = exit_code_of_result(*result);
 }
@@ -54,6 +58,7 @@ void add_run_command(CLI::App& app, Context& context) {
   add_manifest_arguments(command, arguments.get());
   command->add_option("--runs", options->runs, "folder of runs and of stages to reuse")->capture_default_str();
   command->add_flag("--fresh", options->fresh, "compute every stage anew");
+  command->add_flag("--profile", options->profile, "show where the time goes; leave profile.txt and trace.json (ui.perfetto.dev)");
   command->callback([arguments, options, &context] {
     const auto resolved = resolve_manifest(*arguments, context, true);
     if (resolved) run_resolved(*resolved, *options, context);

@@ -49,9 +49,13 @@ Result<plugins::Model> make_model(const manifest::Manifest& manifest, const plug
   return plugins::Model::attach(dims, entries);
 }
 
+int thread_count(const manifest::ComputeSettings& compute) {
+  return compute.threads > 0 ? compute.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
 Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSettings& compute, bool profile) {
   graph::ExecutorOptions options;
-  options.threads = compute.threads > 0 ? compute.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  options.threads = thread_count(compute);
   options.profile = profile;
   if (compute.precision == "bf16") options.precision = graph::Precision::bf16;
   if (compute.backend == "reference") return graph::make_reference_executor(options);

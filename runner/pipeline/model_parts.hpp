@@ -18,6 +18,8 @@ Result<plugins::Model> make_model(const manifest::Manifest& manifest, const plug
                                   const std::vector<plugins::Object>& blocks);
 
 // The executor "compute" asks for; threads 0 means all.
+// Threads that the manifest asks for, or all.
+int thread_count(const manifest::ComputeSettings& compute);
 Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSettings& compute, bool profile = false);
 
 }  // namespace caddie::pipeline

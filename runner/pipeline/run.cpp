@@ -7,11 +7,14 @@
 
 #include "core/base/file.hpp"
 #include "core/base/text.hpp"
+#include "core/cpu/kernels/ceiling.hpp"
+#include "core/graph/profiling.hpp"
 #include "core/train/safetensors.hpp"
 #include "runner/pipeline/artifact_stage.hpp"
 #include "runner/pipeline/evaluate_stage.hpp"
 #include "runner/pipeline/model_parts.hpp"
 #include "runner/pipeline/prepare_stage.hpp"
+#include "runner/pipeline/profile_report.hpp"
 #include "runner/pipeline/stage_inputs.hpp"
 #include "runner/pipeline/stage_store.hpp"
 #include "runner/pipeline/train_stage.hpp"
@@ -85,9 +88,10 @@ class Runner {
     auto model = make_model(manifest_, *dims, objects_.blocks);
     if (!model) return model.error();
     model_.emplace(std::move(*model));
-    auto executor = make_executor(manifest_.compute);
+    auto executor = make_executor(manifest_.compute, options_.profile);
     if (!executor) return executor.error();
     executor_ = std::move(*executor);
+    if (options_.profile) executor_ = graph::make_profiling_executor(std::move(executor_), profile_);
     return {};
   }
 
@@ -247,6 +251,11 @@ class Runner {
       const double cap = manifest_.budget.train_seconds;
       result_.checks.push_back({"train: time", result_.train_seconds <= cap * 1.01, fmt::format("{:.1f} s of {:.0f} s", result_.train_seconds, cap)});
     }
+    if (options_.profile) {
+      const bool on_processor = manifest_.compute.backend == "cpu";
+      const double ceiling = on_processor ? cpu::ceiling_gflops(thread_count(manifest_.compute)) : 0;
+      if (auto done = write_profile(*profile_, ceiling, folder_); !done) return done;
+    }
     return write_atomically(folder_ / kResultFile, to_json(result_).dump(2) + "\n");
   }
 
@@ -311,6 +320,7 @@ class Runner {
   plugins::Host host_;
   RunResult result_;
   // Destroyed in reverse: programs before the executor, objects before the host.
+  std::shared_ptr<graph::ProfileSink> profile_ = std::make_shared<graph::ProfileSink>();
   std::unique_ptr<graph::Executor> executor_;
   Objects objects_;
   std::optional<data::Dataset> dataset_;

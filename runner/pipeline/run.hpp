@@ -22,6 +22,7 @@ inline constexpr const char* kOriginsFile = "origins.json";
 struct RunOptions {
   std::filesystem::path runs = "runs";  // runs and, under .stages, the store
   bool fresh = false;                   // reuse no stage and no checkpoint
+  bool profile = false;                 // leaves profile.txt and trace.json in the run's folder
 };
 
 // "runs/<name>-<first 8 digits of the digest>": the same resolved manifest has the same folder.

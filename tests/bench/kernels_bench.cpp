@@ -3,12 +3,10 @@
 //
 //   bench_kernels [threads] [rounds] [filter]
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <random>
@@ -23,9 +21,11 @@
 #include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/isa.hpp"
 #include "core/cpu/thread_pool.hpp"
+#include "tests/bench/probe.hpp"
 
 namespace {
 
+using namespace caddie;
 using namespace caddie::cpu;
 
 struct Free {
@@ -57,57 +57,7 @@ Buffer random_buffer(std::int64_t floats) {
 // One thread is measured in CPU time, several in wall time: neighbours then only disturb caches and clocks.
 bool use_cpu_time = false;
 
-double seconds() {
-  if (use_cpu_time) {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-#if defined(__x86_64__)
-// 16 independent chains in registers: acc <- acc * x + y, which moves every chain to and fro around y / (1 - x) with
-// all bits of the significand in motion. (Zeros would flatter the machine: they draw less power and so clock higher.)
-[[gnu::target("avx512f"), gnu::noinline]] void multiply_adds(std::int64_t count, const float* values) {
-  asm volatile(
-      "vmovups (%1), %%zmm30\n"
-      "vmovups 64(%1), %%zmm31\n"
-      ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-      "vmovups 128(%1), %%zmm\\r\n"
-      ".endr\n"
-      "1:\n"
-      ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-      "vfmadd213ps %%zmm31, %%zmm30, %%zmm\\r\n"
-      ".endr\n"
-      "dec %0\n"
-      "jnz 1b\n"
-      : "+r"(count)
-      : "r"(values)
-      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
-        "xmm13", "xmm14", "xmm15", "xmm30", "xmm31", "cc", "memory");
-}
-constexpr double kProbeFlops = 16 * 32;
-#endif
-
-// GFLOP/s of the probe on all threads.
-double probe(ThreadPool& pool) {
-#if defined(__x86_64__)
-  if (active_isa() != Isa::avx512) return 1e9;
-  constexpr std::int64_t kCount = 2000000;
-  const double start = seconds();
-  float values[48];
-  for (int i = 0; i < 16; ++i) {
-    values[i] = -0.99999F - 1e-7F * static_cast<float>(i);
-    values[16 + i] = 0.7390851F + 0.0137F * static_cast<float>(i);
-    values[32 + i] = -1.6180339F + 0.171F * static_cast<float>(i);
-  }
-  pool.run(pool.size(), [&](std::int64_t) { multiply_adds(kCount, values); });
-  return kProbeFlops * kCount * pool.size() / (seconds() - start) * 1e-9;
-#else
-  return 1e9;
-#endif
-}
+double seconds() { return use_cpu_time ? bench::cpu_seconds() : bench::wall_seconds(); }
 
 struct Bench {
   ThreadPool pool;
@@ -121,12 +71,12 @@ struct Bench {
     struct Round { double probe, rate; };
     std::vector<Round> all;
     for (int i = 0; i < rounds; ++i) {
-      const double before = probe(pool);
+      const double before = bench::probe(pool, seconds);
       const double start = seconds();
       int repeats = 0;
       do { body(); ++repeats; } while (seconds() - start < 0.03);
       const double rate = flops * repeats / (seconds() - start) * 1e-9;
-      all.push_back({std::max(before, probe(pool)), rate});
+      all.push_back({std::max(before, bench::probe(pool, seconds)), rate});
     }
     double best_probe = 0, best_rate = 0;
     for (const Round& r : all) { best_probe = std::max(best_probe, r.probe); best_rate = std::max(best_rate, r.rate); }
@@ -209,7 +159,12 @@ int main(int argc, char** argv) {
   Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
   use_cpu_time = bench.pool.size() == 1;
   std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
+  bench_gemm(bench, 140, 256, 256, false, true, true);
   for (const bool packed : {true, false}) {
+    bench_gemm(bench, 512, 768, 256, false, true, packed);
+    bench_gemm(bench, 512, 256, 256, false, true, packed);
+    bench_gemm(bench, 512, 1024, 256, false, true, packed);
+    bench_gemm(bench, 512, 256, 1024, false, true, packed);
     bench_gemm(bench, 4096, 512, 512, false, true, packed);
     bench_gemm(bench, 4096, 256, 1024, false, true, packed);
     bench_gemm(bench, 4096, 1024, 256, false, true, packed);
@@ -217,6 +172,9 @@ int main(int argc, char** argv) {
     bench_gemm(bench, 4096, 512, 2048, false, true, packed);
   }
   bench_gemm(bench, 2048, 2048, 2048, false, false, false);
+  bench_gemm(bench, 256, 768, 512, true, false, false);
+  bench_gemm(bench, 1024, 256, 512, true, false, false);
+  bench_gemm(bench, 256, 1024, 512, true, false, false);
   bench_gemm(bench, 256, 256, 4096, true, false, false);
   bench_gemm(bench, 512, 512, 4096, true, false, false);
   bench_gemm(bench, 2048, 512, 4096, true, false, false);

@@ -1,108 +1,204 @@
-// Whole training steps on the processor: tokens per second and where the time goes.
-//   bench_step [layers] [batch] [vocab] [threads] [steps]
+// Whole training steps of the plain GPT on the processor, and the machine's ceiling beside them.
+//   bench_step export DIR                    writes sizes.txt, weights.bin and tokens.bin for other programs
+//   bench_step serve DIR THREADS             peers' protocol, see tests/bench/run.py: "run N" -> one line of JSON
+//   bench_step probe THREADS                 the same protocol: "run N" -> N rounds of multiply-adds
+//   bench_step profile DIR THREADS STEPS     where the time goes, by group
+//   bench_step count DIR THREADS STEPS       steps and nothing else, for callgrind
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
+#include <cstring>
+#include <fstream>
+#include <iostream>
 #include <map>
+#include <string>
 #include <vector>
 
+#include <sys/resource.h>
+
 #include "core/cpu/cpu_executor.hpp"
-#include "tests/cpu/small_model.hpp"
+#include "tests/bench/gpt.hpp"
+#include "tests/bench/probe.hpp"
 
 namespace {
 
 using namespace caddie;
+using bench::cpu_seconds;
+using bench::GptSizes;
+using bench::GptTrainer;
+using bench::wall_seconds;
 
-int argument(int count, char** values, int index, int fallback) {
-  return index < count ? std::atoi(values[index]) : fallback;
-}
+constexpr std::int64_t kBatches = 50;  // then from the first again
 
 int report(const Error& error) {
   std::fprintf(stderr, "%s\n", error.message().c_str());
   return 1;
 }
 
-// 2 for each multiply-add of forward and backward products, causal attention counted once below the diagonal.
-double flops_per_token(const cpu::testing::ModelSizes& n) {
-  const auto d = static_cast<double>(n.dim);
-  const double kv = d * static_cast<double>(n.kv_heads) / static_cast<double>(n.heads);
-  const double weights =
-      static_cast<double>(n.layers) * (2 * d * d + 2 * d * kv + 2 * d * d * static_cast<double>(n.hidden)) +
-      d * static_cast<double>(n.vocab);
-  const double attention = static_cast<double>(n.layers) * 6 * static_cast<double>(n.context) * d;
-  return 6 * weights + attention;
+GptSizes read_sizes(const std::string& folder) {
+  GptSizes n;
+  std::ifstream in(folder + "/sizes.txt");
+  in >> n.layers >> n.dim >> n.heads >> n.context >> n.vocab >> n.batch;
+  return n;
+}
+
+template <class Number>
+void write_all(const std::string& path, const std::vector<Number>& numbers) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(numbers.data()), static_cast<std::streamsize>(numbers.size() * sizeof(Number)));
+}
+
+int export_files(const std::string& folder) {
+  const GptSizes n = read_sizes(folder);
+  std::ofstream(folder + "/sizes.txt") << n.layers << ' ' << n.dim << ' ' << n.heads << ' ' << n.context << ' '
+                                       << n.vocab << ' ' << n.batch << '\n';
+  write_all(folder + "/weights.bin", bench::gpt_weights(n));
+  write_all(folder + "/tokens.bin", bench::gpt_tokens(n, kBatches));
+  return 0;
+}
+
+struct Run {
+  GptSizes n;
+  std::vector<std::int32_t> tokens;
+  std::unique_ptr<graph::Executor> executor;
+  std::unique_ptr<GptTrainer> trainer;
+  std::int64_t steps = 0;
+  double ready_wall = 0;
+  double ready_cpu = 0;
+
+  Result<float> step() {
+    const std::int64_t batch = steps++ % kBatches;
+    return trainer->step(tokens.data() + batch * n.batch * (n.context + 1));
+  }
+};
+
+Result<Run> prepare(const std::string& folder, int threads, bool profile) {
+  Run run;
+  run.n = read_sizes(folder);
+  run.tokens = bench::gpt_tokens(run.n, kBatches);
+  const std::vector<float> weights = bench::gpt_weights(run.n);
+  const double wall = wall_seconds();
+  const double cpu = cpu_seconds();
+  run.executor = cpu::make_cpu_executor({.threads = threads, .profile = profile});
+  auto trainer = GptTrainer::make(*run.executor, run.n, weights);
+  if (!trainer) return trainer.error();
+  run.trainer = std::move(*trainer);
+  run.ready_wall = wall_seconds() - wall;
+  run.ready_cpu = cpu_seconds() - cpu;
+  return run;
+}
+
+double peak_megabytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024e-6;
+}
+
+int serve(const std::string& folder, int threads) {
+  auto run = prepare(folder, threads, false);
+  if (!run) return report(run.error());
+  graph::Program& program = run->trainer->gradients();
+  std::printf("{\"name\": \"caddie\", \"compile_wall\": %.4f, \"compile_cpu\": %.4f, \"arena_mb\": %.1f, \"live_mb\": %.1f}\n",
+              run->ready_wall, run->ready_cpu, static_cast<double>(program.arena_bytes()) * 1e-6,
+              static_cast<double>(program.live_bytes()) * 1e-6);
+  std::fflush(stdout);
+  std::string line;
+  while (std::getline(std::cin, line) && line.starts_with("run ")) {
+    std::string losses;
+    std::string walls;
+    const double cpu = cpu_seconds();
+    for (int i = std::atoi(line.c_str() + 4); i > 0; --i) {
+      const double start = wall_seconds();
+      const auto loss = run->step();
+      if (!loss) return report(loss.error());
+      walls += std::to_string(wall_seconds() - start) + (i > 1 ? ", " : "");
+      losses += std::to_string(*loss) + (i > 1 ? ", " : "");
+    }
+    std::printf("{\"cpu\": %.6f, \"peak_mb\": %.1f, \"walls\": [%s], \"losses\": [%s]}\n", cpu_seconds() - cpu,
+                peak_megabytes(), walls.c_str(), losses.c_str());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+int serve_probe(int threads) {
+  cpu::ThreadPool pool(threads);
+  std::printf("{\"name\": \"probe\"}\n");
+  std::fflush(stdout);
+  std::string line;
+  while (std::getline(std::cin, line) && line.starts_with("run ")) {
+    double best_wall = 0;
+    double best_cpu = 0;
+    for (int i = std::atoi(line.c_str() + 4); i > 0; --i) {
+      best_wall = std::max(best_wall, bench::probe(pool, wall_seconds));
+      best_cpu = std::max(best_cpu, bench::probe(pool, cpu_seconds));
+    }
+    std::printf("{\"gflops_wall\": %.2f, \"gflops_cpu\": %.2f}\n", best_wall, best_cpu);
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+int profile(const std::string& folder, int threads, int steps) {
+  auto run = prepare(folder, threads, true);
+  if (!run) return report(run.error());
+  std::map<std::string, graph::ProfileEntry> groups;
+  double total = 0;
+  for (int i = 0; i <= steps; ++i) {
+    if (auto loss = run->step(); !loss) return report(loss.error());
+    for (graph::Program* program : {&run->trainer->gradients(), &run->trainer->update()}) {
+      for (const graph::ProfileEntry& entry : program->profile()) {
+        if (i == 0) continue;
+        graph::ProfileEntry& group = groups[program == &run->trainer->update() ? "update" : entry.group];
+        group.seconds += entry.busy_seconds;
+        group.flops += entry.flops;
+        group.bytes += entry.bytes;
+        total += entry.busy_seconds;
+      }
+    }
+  }
+  for (const auto& [name, group] : groups) {
+    std::printf("%-12s %8.2f ms/step %5.1f %% %8.1f GFLOP/s %7.2f GB/s\n", name.c_str(), group.seconds / steps * 1e3,
+                100 * group.seconds / total, group.flops / group.seconds * 1e-9, group.bytes / group.seconds * 1e-9);
+  }
+  std::printf("%-12s %8.2f ms/step\n", "all", total / steps * 1e3);
+  std::map<std::string, std::pair<double, int>> names;
+  for (graph::Program* program : {&run->trainer->gradients(), &run->trainer->update()}) {
+    for (const graph::TraceEvent& event : program->trace()) {
+      auto& [seconds, times] = names[event.group + ": " + event.name];
+      seconds += event.seconds;
+      ++times;
+    }
+  }
+  std::vector<std::pair<double, std::string>> longest;
+  for (const auto& [name, entry] : names) longest.emplace_back(entry.first, std::to_string(entry.second) + " " + name);
+  std::sort(longest.rbegin(), longest.rend());
+  for (std::size_t i = 0; i < std::min<std::size_t>(longest.size(), 25); ++i) {
+    std::printf("%8.2f ms/step wall  %s\n", longest[i].first / (steps + 1) * 1e3, longest[i].second.c_str());
+  }
+  return 0;
+}
+
+int count(const std::string& folder, int threads, int steps) {
+  auto run = prepare(folder, threads, false);
+  if (!run) return report(run.error());
+  for (int i = 0; i < steps; ++i) {
+    if (auto loss = run->step(); !loss) return report(loss.error());
+  }
+  return 0;
 }
 
 }  // namespace
 
-int main(int count, char** values) {
-  cpu::testing::ModelSizes n{
-      .batch = 8, .context = 512, .dim = 256, .heads = 4, .kv_heads = 4, .vocab = 1024, .layers = 4, .hidden = 4};
-  n.layers = argument(count, values, 1, 4);
-  n.batch = argument(count, values, 2, 8);
-  n.vocab = argument(count, values, 3, 1024);
-  const int threads = argument(count, values, 4, 2);
-  const int steps = argument(count, values, 5, 10);
-  auto graph = cpu::testing::SmallModel(n).training_step();
-  if (!graph) return report(graph.error());
-  for (const bool profile : {false, true}) {
-    const auto executor = cpu::make_cpu_executor({.threads = threads, .profile = profile});
-    const std::clock_t started = std::clock();
-    auto program = executor->compile(*graph);
-    if (!program) return report(program.error());
-    const double compile_seconds = static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
-    for (const graph::Leaf& leaf : graph->leaves()) {
-      const auto elements = static_cast<std::size_t>(graph->shape(leaf.value).elements());
-      auto buffer = executor->allocate(elements * 4);
-      if (!buffer) return report(buffer.error());
-      auto* words = static_cast<std::uint32_t*>((*buffer)->host_data());
-      auto* reals = static_cast<float*>((*buffer)->host_data());
-      for (std::size_t i = 0; i < elements; ++i) {
-        const auto noise = static_cast<std::uint32_t>(i * 2654435761U) >> 8;
-        if (graph->dtype(leaf.value) == graph::DType::i32) {
-          words[i] = noise % static_cast<std::uint32_t>(n.vocab);
-        } else if (leaf.kind == graph::LeafKind::parameter) {
-          reals[i] = (static_cast<float>(noise) / 16777216.0F - 0.5F) * 0.1F;
-        }
-      }
-      if (auto bound = (*program)->bind(leaf.name, {*buffer, 0}); !bound) return report(bound.error());
-    }
-    std::vector<double> seconds;
-    std::clock_t busy = 0;  // of all threads, idle spinning included
-    for (int step = 0; step < steps + 1; ++step) {
-      const auto start = std::chrono::steady_clock::now();
-      if (step == 1) busy = std::clock();
-      if (auto ran = (*program)->run({1, 0, static_cast<std::uint64_t>(step)}); !ran) return report(ran.error());
-      if (step > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-      if (step == 0 && profile) (*program)->profile();
-    }
-    const double busy_seconds = static_cast<double>(std::clock() - busy) / CLOCKS_PER_SEC / steps;
-    if (!profile) {
-      std::sort(seconds.begin(), seconds.end());
-      const double best = static_cast<double>(n.batch * n.context) / seconds.front();
-      const double median = static_cast<double>(n.batch * n.context) / seconds[seconds.size() / 2];
-      std::printf("compile %.3f CPU seconds, arena %.1f MB (lower bound %.1f)\n", compile_seconds,
-                  static_cast<double>((*program)->arena_bytes()) * 1e-6,
-                  static_cast<double>((*program)->live_bytes()) * 1e-6);
-      std::printf("tokens/s best %.0f, median %.0f; %.0f GFLOP/s best\n", best, median,
-                  best * flops_per_token(n) * 1e-9);
-      std::printf("%.3f CPU seconds a step: %.0f tokens per CPU second\n", busy_seconds,
-                  static_cast<double>(n.batch * n.context) / busy_seconds);
-      continue;
-    }
-    std::map<std::string, graph::ProfileEntry> groups;
-    for (const graph::ProfileEntry& entry : (*program)->profile()) {
-      graph::ProfileEntry& group = groups[entry.group];
-      group.seconds += entry.seconds;
-      group.flops += entry.flops;
-      group.bytes += entry.bytes;
-    }
-    for (const auto& [name, group] : groups) {
-      std::printf("%-12s %8.2f ms/step %8.1f GFLOP/s %7.2f GB/s\n", name.c_str(), group.seconds / steps * 1e3,
-                  group.flops / group.seconds * 1e-9, group.bytes / group.seconds * 1e-9);
-    }
-  }
-  return 0;
+int main(int argc, char** argv) {
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  const auto number = [&](std::size_t i) { return std::atoi(args[i].c_str()); };
+  if (args.size() == 2 && args[0] == "export") return export_files(args[1]);
+  if (args.size() == 2 && args[0] == "probe") return serve_probe(number(1));
+  if (args.size() == 3 && args[0] == "serve") return serve(args[1], number(2));
+  if (args.size() == 4 && args[0] == "profile") return profile(args[1], number(2), number(3));
+  if (args.size() == 4 && args[0] == "count") return count(args[1], number(2), number(3));
+  std::fprintf(stderr, "bench_step export DIR | serve DIR THREADS | probe THREADS | profile DIR THREADS STEPS | "
+                       "count DIR THREADS STEPS\n");
+  return 2;
 }

@@ -44,12 +44,12 @@ std::int64_t packed_range(std::int64_t k, std::int64_t n, std::int64_t floats) {
   const std::int64_t block = depth_block(k);
   const std::int64_t width = round_up(n, tile_columns());
   const std::int64_t most = std::max<std::int64_t>(ceil_div(k, block), 1);
-  const std::int64_t blocks = std::clamp<std::int64_t>(floats / (width * block), 1, most);
+  const std::int64_t blocks = std::clamp<std::int64_t>(floats / packed_floats(width, block), 1, most);
   return blocks * block;
 }
 
 std::int64_t range_floats(std::int64_t k, std::int64_t n, std::int64_t floats) {
-  return round_up(packed_range(k, n, floats) * round_up(n, tile_columns()), 16);
+  return round_up(packed_floats(round_up(n, tile_columns()), packed_range(k, n, floats)), 16);
 }
 
 struct Grid {
@@ -104,7 +104,8 @@ void pack_in_parallel(const Operand& b, std::int64_t n, const DepthRange& depth,
 std::int64_t private_floats(const Gemm& g, Way way) {
   if (way == Way::chunks) {  // chunks differ in depth, and so in their blocks: room for any
     const std::int64_t width = round_up(g.n, tile_columns());
-    return packed_a_floats(kMostDepth) + round_up(std::max(kPrivateFloats, kMostDepth * width), 16);
+    const std::int64_t deepest = kernels().gemm->most_depth;
+    return packed_a_floats(deepest) + round_up(std::max(kPrivateFloats, packed_floats(width, deepest)), 16);
   }
   const std::int64_t packed_a = packed_a_floats(depth_block(g.k));
   return way == Way::per_batch ? packed_a + range_floats(g.k, g.n, kPrivateFloats) : packed_a;
@@ -214,7 +215,7 @@ void gemm(const Gemm& g, ThreadPool& pool, void* workspace) {
 }
 
 std::size_t packed_b_bytes(std::int64_t k, std::int64_t n) {
-  return static_cast<std::size_t>(round_up(k * round_up(n, tile_columns()), 16)) * sizeof(float);
+  return static_cast<std::size_t>(round_up(packed_floats(round_up(n, tile_columns()), k), 16)) * sizeof(float);
 }
 
 void pack_b(const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed) {

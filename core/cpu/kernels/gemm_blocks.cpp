@@ -5,22 +5,28 @@
 namespace caddie::cpu {
 namespace {
 
-constexpr std::int64_t kBlockTiles = 10;      // tiles of rows of A packed at a time: they stay in L2
 constexpr std::int64_t kBlockColumns = 1024;  // columns of C that are finished before the next rows
 
 }  // namespace
 
 std::int64_t depth_block(std::int64_t k) {
-  if (k <= kMostDepth) return std::max<std::int64_t>(k, 1);
-  return round_up(ceil_div(k, ceil_div(k, kMostDepth)), 16);
+  const GemmTable& table = *kernels().gemm;
+  if (k <= table.most_depth) return std::max<std::int64_t>(k, 1);
+  return round_up(ceil_div(k, ceil_div(k, table.most_depth)), std::max<std::int64_t>(16, table.depth_unit));
+}
+
+std::int64_t packed_floats(std::int64_t lines, std::int64_t depth) {
+  const GemmTable& table = *kernels().gemm;
+  return ceil_div(lines * round_up(depth, table.depth_unit) * table.halves, 2);
 }
 
 std::int64_t packed_a_floats(std::int64_t block) {
-  return round_up(kBlockTiles * kernels().gemm->tile_rows * block, 16);
+  const GemmTable& table = *kernels().gemm;
+  return round_up(packed_floats(table.block_tiles * table.tile_rows, block), 16);
 }
 
 std::int64_t packed_b_offset(std::int64_t n, std::int64_t k0, std::int64_t depth, std::int64_t column) {
-  return k0 * round_up(n, kernels().gemm->tile_columns) + column * depth;
+  return packed_floats(round_up(n, kernels().gemm->tile_columns), k0) + packed_floats(column, depth);
 }
 
 Rectangle part_of(std::int64_t m, std::int64_t n, std::int64_t row_parts, std::int64_t column_parts,
@@ -64,7 +70,7 @@ void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n,
                         const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
                         const Epilogue& epilogue, std::int64_t batch) {
   const GemmTable& table = *kernels().gemm;
-  const std::int64_t block_rows = kBlockTiles * table.tile_rows;
+  const std::int64_t block_rows = table.block_tiles * table.tile_rows;
   const std::int64_t last_column = part.column + part.columns;
   const std::int64_t last_row = part.row + part.rows;
   for (std::int64_t j = part.column; j < last_column; j += kBlockColumns) {
@@ -80,7 +86,7 @@ void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n,
           table.pack_a(from, a.ld, a.transposed, rows, length, a_space);
         }
         const float* panels = packed_b + packed_b_offset(n, k - depth.begin, length, j);
-        table.multiply(a_space, panels, table.tile_columns * length, rows, columns, length, block, ldc, add,
+        table.multiply(a_space, panels, packed_floats(table.tile_columns, length), rows, columns, length, block, ldc, add,
                        next_block(a, part, depth, i, k, block_rows));
       }
       if (epilogue.apply != nullptr) epilogue.apply(epilogue.context, batch, i, j, rows, columns, block, ldc);

@@ -12,10 +12,12 @@ namespace caddie::cpu {
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
 constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
 
-// Depth of the blocks that [0, k) is cut into: nearly equal parts of at most kMostDepth. Part of the numeric contract:
+// Depth of the blocks that [0, k) is cut into: nearly equal parts of at most most_depth. Part of the numeric contract:
 // the sums of one block are added to C as a whole.
-constexpr std::int64_t kMostDepth = 384;
 std::int64_t depth_block(std::int64_t k);
+
+// Floats that `lines` rows of A or columns of B take, packed to that depth: whole tiles of them.
+std::int64_t packed_floats(std::int64_t lines, std::int64_t depth);
 
 // Floats of A that one thread packs at a time when the depth is cut into blocks of `block`.
 std::int64_t packed_a_floats(std::int64_t block);

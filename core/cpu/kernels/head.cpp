@@ -9,9 +9,14 @@ namespace {
 
 constexpr std::int64_t kTileLogits = 1024;                        // columns of logits made at a time: they stay in L2
 constexpr std::int64_t kChunkFloats = std::int64_t{4} << 20;      // logits whose slopes exist at a time, backward
-constexpr std::int64_t kForwardTiles = 10;                        // rows of a task, in tiles of the matrix product
-constexpr std::int64_t kBackwardTiles = 5;
+constexpr std::int64_t kMostRows = 256;                           // of a task
 constexpr std::int64_t kChunkUnit = 128;
+
+// Rows of a task: what the matrix product packs at a time; half of it where rows of slopes are made beside it.
+std::int64_t forward_step() {
+  return std::min(kMostRows, kernels().gemm->block_tiles * kernels().gemm->tile_rows);
+}
+std::int64_t backward_step() { return kernels().gemm->block_tiles / 2 * kernels().gemm->tile_rows; }
 
 std::int64_t floats_of(std::size_t bytes) { return static_cast<std::int64_t>(bytes / sizeof(float)); }
 
@@ -23,7 +28,7 @@ struct ForwardSpace {
 
   explicit ForwardSpace(const Head& h) {
     if (h.w_forward == nullptr) packed_w = floats_of(packed_b_bytes(h.dim, h.vocab));
-    per_thread = packed_a_floats(depth_block(h.dim)) + kForwardTiles * kernels().gemm->tile_rows * kTileLogits;
+    per_thread = packed_a_floats(depth_block(h.dim)) + forward_step() * kTileLogits;
   }
 };
 
@@ -32,7 +37,6 @@ void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const
                   std::int64_t count, float* space) {
   const LossTable& table = *kernels().loss;
   float* tile_space = space + packed_a_floats(depth_block(h.dim));
-  constexpr std::int64_t kMostRows = 256;
   RowLoss states[kMostRows];
   float target_logits[kMostRows];
   for (std::int64_t i = 0; i < count; ++i) {
@@ -145,7 +149,7 @@ void head_forward(const Head& h, const TokenLosses& losses, float* logits, Threa
     pack_b({h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, base);
     packed_w = base;
   }
-  const std::int64_t step = kForwardTiles * kernels().gemm->tile_rows;
+  const std::int64_t step = forward_step();
   pool.run(ceil_div(h.rows, step), [&](std::int64_t task, int thread) {
     forward_rows(h, losses, logits, packed_w, task * step, std::min(step, h.rows - task * step),
                  base + space.packed_w + thread * space.per_thread);
@@ -168,7 +172,7 @@ void head_backward(const Head& h, const TokenSlopes& given, const float* logits,
   if (h.w_backward == nullptr && out.dx != nullptr) pack_b({h.w, h.ldw, false, 0}, h.vocab, h.dim, pool, w_backward);
   const float* forward = h.w_forward != nullptr ? h.w_forward : w_forward;
   const float* backward = h.w_backward != nullptr ? h.w_backward : w_backward;
-  const std::int64_t step = kBackwardTiles * kernels().gemm->tile_rows;
+  const std::int64_t step = backward_step();
   if (h.rows <= 0 && out.dw != nullptr) gemm(weight_product(h, out, slopes, 0, 0), pool, weights_space);
   for (std::int64_t first = 0; first < h.rows; first += chunk_rows(h)) {
     const std::int64_t count = std::min(chunk_rows(h), h.rows - first);

@@ -5,8 +5,30 @@
 
 #include "core/cpu/kernels/tables.hpp"
 
+#if defined(CADDIE_X86) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cpuid.h>
+#endif
+
 namespace caddie::cpu {
 namespace {
+
+#if defined(CADDIE_X86)
+// The kernel grants the tile unit's state to a process that asks.
+bool has_tiles() {
+#if defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBf16) == 0 || (d & kTile) == 0) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
 
 std::vector<Isa> detect() {
   std::vector<Isa> found{Isa::portable};
@@ -15,6 +37,7 @@ std::vector<Isa> detect() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl")) {
     found.push_back(Isa::avx512);
+    if (has_tiles()) found.push_back(Isa::amx);
   }
 #endif
   return found;
@@ -29,6 +52,7 @@ std::atomic<Isa>& active() {
 
 const char* name(Isa isa) {
   switch (isa) {
+    case Isa::amx: return "amx";
     case Isa::avx512: return "avx512";
     case Isa::avx2: return "avx2";
     case Isa::portable: break;
@@ -51,11 +75,20 @@ bool set_active_isa(Isa isa) {
 }
 
 const KernelTable& kernels() {
+#if defined(CADDIE_X86)
+  static const KernelTable amx_table = [] {
+    KernelTable table = avx512::table;
+    table.gemm = &amx::gemm_table;
+    return table;
+  }();
+#endif
   switch (active_isa()) {
 #if defined(CADDIE_X86)
+    case Isa::amx: return amx_table;
     case Isa::avx512: return avx512::table;
     case Isa::avx2: return avx2::table;
 #else
+    case Isa::amx:
     case Isa::avx512:
     case Isa::avx2:
 #endif

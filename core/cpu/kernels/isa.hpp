@@ -10,7 +10,8 @@
 
 namespace caddie::cpu {
 
-enum class Isa { portable, avx2, avx512 };
+// amx: avx512 with matrix products on the tile unit.
+enum class Isa { portable, avx2, avx512, amx };
 
 const char* name(Isa isa);
 

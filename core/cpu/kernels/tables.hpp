@@ -22,6 +22,10 @@ struct Upcoming {
 struct GemmTable {
   std::int64_t tile_rows;
   std::int64_t tile_columns;
+  std::int64_t halves;       // 16-bit words that a packed element takes: 2, or more where it is cut into several numbers
+  std::int64_t depth_unit;   // packed depths are padded to multiples of it
+  std::int64_t most_depth;   // of a block, a multiple of 16 and of depth_unit
+  std::int64_t block_tiles;  // tiles of rows of A that are packed at a time: they stay in L2
 
   // rows x depth block of op(A) -> panels of tile_rows rows, each k-major: [panel][k][tile_rows].
   void (*pack_a)(const float* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, float* out);
@@ -97,17 +101,24 @@ struct MathTable {
   Map functions[kFunctions];  // indexed by Function
 };
 
+struct CeilingTable {
+  // `count` rounds of independent multiply-adds on this thread; the operations done. *out depends on them.
+  double (*multiply_adds)(std::int64_t count, float* out);
+};
+
 struct KernelTable {
   const GemmTable* gemm;
   const AttentionTable* attention;
   const LossTable* loss;
   const RowTable* rows;
   const MathTable* math;
+  const CeilingTable* ceiling;
 };
 
 namespace portable { extern const KernelTable table; }
 namespace avx2 { extern const KernelTable table; }
 namespace avx512 { extern const KernelTable table; }
+namespace amx { extern const GemmTable gemm_table; }
 
 // The table of the active instruction set.
 const KernelTable& kernels();

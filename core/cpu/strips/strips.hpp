@@ -15,6 +15,7 @@ enum class StripOp : std::uint8_t {
   // f32
   neg, abs, sign, exp, log, sin, cos, tanh, sqrt, rsqrt, recip, floor, round, sigmoid, round_bf16, to_i32,
   add, sub, mul, div, max, min, pow, lt, le, eq, where,
+  mul_add, mul_sub, sub_mul,  // a b + c, a b - c, c - a b; rounded once where the machine can
   // i32; comparisons give f32; where_i32 has an i32 mask and elements of either type
   neg_i32, abs_i32, sign_i32, to_f32,
   add_i32, sub_i32, mul_i32, max_i32, min_i32, lt_i32, le_i32, eq_i32,

@@ -201,7 +201,8 @@ TEST_P(GemmTest, NanAndInfinityReachTheirRowsAndColumnsOnly) {
       if (i == 3) {
         EXPECT_TRUE(std::isnan(value)) << i << " " << j;
       } else if (j == 33) {
-        EXPECT_TRUE(std::isinf(value)) << i << " " << j;
+        // Cut into bfloat16 numbers, an infinity meets zeros.
+        EXPECT_TRUE(std::isinf(value) || (GetParam() == Isa::amx && std::isnan(value))) << i << " " << j;
       } else {
         EXPECT_TRUE(std::isfinite(value)) << i << " " << j;
       }

@@ -1,6 +1,7 @@
 // Packing and the loops around the micro-kernel (after Goto and van de Geijn 2008, "Anatomy of high-performance matrix
 // multiplication"): a panel of B stays in L1 while the panels of a block of A, which lies in L2, pass by.
 #include "core/cpu/kernels/per_isa/micro_kernel.hpp"
+#include "core/cpu/kernels/per_isa/prefetcher.hpp"
 #include "core/cpu/kernels/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -79,34 +80,6 @@ void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t dept
   pack<kTileColumns>(b, ldb, !transposed, depth, columns, out);
 }
 
-// Spreads the prefetches of an Upcoming evenly over a number of calls of step().
-class Prefetcher {
- public:
-  Prefetcher(const Upcoming& memory, std::int64_t calls)
-      : row_(memory.data), stride_(memory.stride), lines_((memory.bytes + kLine - 1) / kLine), rows_(memory.rows) {
-    per_call_ = (lines_ * rows_ + calls - 1) / calls;
-  }
-  CADDIE_INLINE void step() {
-    for (std::int64_t i = 0; i < per_call_ && rows_ > 0; ++i) {
-      __builtin_prefetch(row_ + line_ * kLine, 0, 2);
-      if (++line_ == lines_) {
-        line_ = 0;
-        row_ += stride_;
-        --rows_;
-      }
-    }
-  }
-
- private:
-  static constexpr std::int64_t kLine = 64;
-  const char* row_;
-  std::int64_t stride_;
-  std::int64_t lines_;
-  std::int64_t rows_;
-  std::int64_t line_ = 0;
-  std::int64_t per_call_;
-};
-
 template <int kVectors, Old kOld>
 void multiply_panel(const float* packed_a, std::int64_t rows, TileArgs t, Prefetcher& prefetcher,
                     Prefetcher next_panel) {
@@ -150,6 +123,14 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
 }  // namespace
 
 extern const GemmTable gemm_table;
-const GemmTable gemm_table{kTileRows, kTileColumns, pack_a, pack_b, multiply};
+const GemmTable gemm_table{.tile_rows = kTileRows,
+                           .tile_columns = kTileColumns,
+                           .halves = 2,
+                           .depth_unit = 1,
+                           .most_depth = 384,
+                           .block_tiles = 10,
+                           .pack_a = pack_a,
+                           .pack_b = pack_b,
+                           .multiply = multiply};
 
 }  // namespace caddie::cpu::CADDIE_ISA

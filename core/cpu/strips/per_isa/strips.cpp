@@ -115,6 +115,9 @@ struct ShiftRight {
   CADDIE_INLINE static F of(F a, F b) { return as_float(as_int(a) >> (as_int(b) & splat_int(31))); }
 };
 
+struct MulAdd { CADDIE_INLINE static F of(F a, F b, F c) { return fma(a, b, c); } };
+struct MulSub { CADDIE_INLINE static F of(F a, F b, F c) { return fma(a, b, -c); } };
+struct SubMul { CADDIE_INLINE static F of(F a, F b, F c) { return fma(-a, b, c); } };
 struct Where { CADDIE_INLINE static F of(F mask, F a, F b) { return select(mask != F{}, a, b); } };
 struct WhereI32 { CADDIE_INLINE static F of(F mask, F a, F b) { return select(as_int(mask) != I{}, a, b); } };
 
@@ -287,6 +290,9 @@ StripFunction function(StripOp op) {
     case StripOp::le: return two<Le>;
     case StripOp::eq: return two<Eq>;
     case StripOp::where: return three<Where>;
+    case StripOp::mul_add: return three<MulAdd>;
+    case StripOp::mul_sub: return three<MulSub>;
+    case StripOp::sub_mul: return three<SubMul>;
     case StripOp::neg_i32: return one<NegI32>;
     case StripOp::abs_i32: return one<AbsI32>;
     case StripOp::sign_i32: return one<SignI32>;

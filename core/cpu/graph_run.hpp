@@ -1,0 +1,61 @@
+// The memory one run of a compiled graph works in: arena, threads' strips, and where every value stands. Belongs to one
+// thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/cpu/compiled_graph.hpp"
+
+namespace caddie::cpu {
+
+class GraphRun {
+ public:
+  struct StepTime {
+    double seconds = 0;
+    double busy_seconds = 0;  // processor time of the calling thread
+    std::uint64_t runs = 0;
+  };
+
+  struct Event {
+    std::size_t step = 0;
+    double start_seconds = 0;
+    double seconds = 0;
+  };
+
+  static Result<GraphRun> make(const CompiledGraph& graph, int threads, bool timed);
+
+  void bind(int binding, std::byte* memory) {
+    bound_[static_cast<std::size_t>(binding)] = memory;
+    resolved_ = false;
+  }
+  // The first leaf that is tied to no memory, or -1.
+  [[nodiscard]] int unbound_leaf() const;
+
+  // Fills `prepared`, graph.prepared_bytes() long, from the leaves.
+  void prepare(ThreadPool& pool, std::byte* prepared);
+  // An error when a plugin's kernel failed; nothing is stored then.
+  Result<void> run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared = nullptr, std::int64_t slab = 0);
+
+  [[nodiscard]] std::vector<StepTime>& times() { return times_; }
+  [[nodiscard]] std::vector<Event>& events() { return events_; }
+
+ private:
+  GraphRun() = default;
+  void resolve();
+  void run_timed(std::size_t step, const RunContext& context);
+  void store_results(ThreadPool& pool);
+  void copy(ThreadPool& pool, const StridedReader& from, std::int64_t elements, std::byte* to) const;
+
+  const CompiledGraph* graph_ = nullptr;
+  HostMemory arena_;
+  HostMemory thread_memory_;
+  std::vector<std::byte*> thread_space_;
+  std::vector<std::byte*> bound_;  // by binding
+  std::vector<void*> memory_;      // by value
+  std::vector<StepTime> times_;    // by step; empty unless timed
+  std::vector<Event> events_;
+  bool resolved_ = false;
+};
+
+}  // namespace caddie::cpu

@@ -1,0 +1,23 @@
+// A program that is run slab by slab along the batch, several slabs at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/cpu/thread_pool.hpp"
+#include "core/graph/batch_split.hpp"
+#include "core/graph/executor.hpp"
+
+namespace caddie::cpu {
+
+Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& graph, const graph::BatchSplit& split,
+                                                           std::shared_ptr<ThreadPool> pool,
+                                                           const graph::ExecutorOptions& options);
+
+// Mistakes of those who use a program.
+Error unknown_name(std::string_view name, const std::vector<std::string>& known);
+Error unbound_leaf(const std::string& name);
+
+}  // namespace caddie::cpu

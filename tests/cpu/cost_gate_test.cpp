@@ -1,0 +1,66 @@
+// What a training step costs, counted, not timed: the same on every machine, so a change for the worse shows here. A
+// change that is meant is committed with its numbers.
+#include "core/cpu/compiled_graph.hpp"
+#include "core/cpu/kernels/isa.hpp"
+#include "core/graph/batch_split.hpp"
+#include "tests/bench/gpt.hpp"
+#include "tests/cpu/test_support.hpp"
+
+namespace caddie::cpu::testing {
+namespace {
+
+struct Cost {
+  std::size_t steps = 0;
+  std::int64_t megabytes_moved = 0;   // read or written by the steps, each operand once
+  std::int64_t megaflops_elsewhere = 0;  // in steps that are no products and no attention
+  std::int64_t arena_kilobytes = 0;
+
+  friend bool operator==(const Cost&, const Cost&) = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Cost& cost) {
+  return out << "{" << cost.steps << ", " << cost.megabytes_moved << ", " << cost.megaflops_elsewhere << ", "
+             << cost.arena_kilobytes << "}";
+}
+
+Cost cost_of(const Graph& graph) {
+  const auto compiled = CompiledGraph::compile(graph, {});
+  EXPECT_TRUE(compiled) << (compiled ? "" : compiled.error().message());
+  Cost cost;
+  double bytes = 0;
+  double flops = 0;
+  for (const CompiledGraph::PlacedStep& placed : (*compiled)->steps()) {
+    const StepCost step = placed.step->cost();
+    const std::string group = step.group;
+    bytes += step.bytes;
+    if (group != "gemm" && group != "attention" && group != "loss") flops += step.flops;
+  }
+  cost.steps = (*compiled)->steps().size();
+  cost.megabytes_moved = std::llround(bytes * 1e-6);
+  cost.megaflops_elsewhere = std::llround(flops * 1e-6);
+  cost.arena_kilobytes = static_cast<std::int64_t>((*compiled)->plan().arena_bytes / 1024);
+  return cost;
+}
+
+// The sizes of manifests/quickstart.json.
+TEST(CostGate, ATrainingStepOfThePlainGpt) {
+  const Isa before = active_isa();
+  ASSERT_TRUE(set_active_isa(Isa::portable));  // workspaces depend on the instruction set
+  const bench::GptSizes sizes{.layers = 4, .dim = 256, .heads = 4, .context = 256, .vocab = 1024, .batch = 16};
+  const auto graph = bench::gpt_gradient_graph(sizes);
+  ASSERT_TRUE(graph) << graph.error().message();
+  const auto simple = CompiledGraph::prepared_for_kernels(*graph);
+  ASSERT_TRUE(simple);
+  const auto split = graph::split_batch(*simple);
+  ASSERT_TRUE(split);
+  EXPECT_EQ(split->slabs, 8);
+  EXPECT_EQ(cost_of(split->body), (Cost{168, 331, 177, 44732})) << "one slab";
+  EXPECT_EQ(cost_of(split->tail), (Cost{1, 0, 0, 0})) << "what follows all slabs";
+  const auto update = bench::gpt_update_graph(sizes);
+  ASSERT_TRUE(update);
+  EXPECT_EQ(cost_of(*update), (Cost{16, 98, 56, 0})) << "AdamW";
+  set_active_isa(before);
+}
+
+}  // namespace
+}  // namespace caddie::cpu::testing
