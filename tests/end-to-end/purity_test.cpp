@@ -1,7 +1,6 @@
 // A plugin that no manifest names changes nothing.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "test_paths.hpp"
@@ -11,7 +10,7 @@ namespace caddie::end_to_end {
 namespace {
 
 TEST(Purity, APluginThatIsNotNamedChangesNothing) {
-  const Workplace place;
+  Workplace place;
   const nlohmann::json before = place.run({});
   const std::filesystem::path more = place.folder() / "more";
   std::filesystem::create_directories(more);
@@ -19,12 +18,12 @@ TEST(Purity, APluginThatIsNotNamedChangesNothing) {
     std::filesystem::copy_file(std::string(CADDIE_BUILD_DIR "/tests/plugins/fixtures/") + name + ".so",
                                more / (std::string(name) + ".so"));
   }
-  ::setenv("CADDIE_PLUGIN_PATH", more.c_str(), 1);
+  place.set_plugin_path(more);
   const Outcome listed = place.caddie({"plugins", "list"});
   const nlohmann::json again = place.run({});
-  const Workplace fresh;
+  Workplace fresh;
+  fresh.set_plugin_path(more);
   const nlohmann::json after = fresh.run({});
-  ::unsetenv("CADDIE_PLUGIN_PATH");
   EXPECT_NE((listed.out + listed.err).find("abi-block"), std::string::npos) << listed.out << listed.err;
   EXPECT_EQ(again["digest"], before["digest"]);
   for (const nlohmann::json& stage : again.at("stages")) EXPECT_TRUE(stage.at("reused").get<bool>()) << stage;
