@@ -23,8 +23,6 @@ class Workplace {
   Workplace& operator=(const Workplace&) = delete;
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
-  // The program's CADDIE_PLUGIN_PATH from now on; it has none otherwise.
-  void set_plugin_path(const std::filesystem::path& path) { plugin_path_ = path; }
   void write(const std::string& name, const std::string& text) const;
   [[nodiscard]] std::string read(const std::filesystem::path& path) const;
 
