@@ -12,6 +12,7 @@
 #include "runner/check/compare.hpp"
 #include "runner/check/memory.hpp"
 #include "runner/check/model_bench.hpp"
+#include "runner/check/plain_model.hpp"
 
 namespace caddie::check {
 namespace {
@@ -252,11 +253,18 @@ std::string causality(Subject& subject) {
   return "no logits depend on later tokens, on targets or on other rows";
 }
 
+// Objects may keep what they built with until they are destroyed; afterwards nothing is left.
 std::string growth(Subject& subject) {
   const ModelBench bench(subject, subject.defaults());
   const plugins::BuildRequest request = bench.request(CADDIE_MODE_TRAIN);
-  return repeat_without_growth("building a model", std::clamp(subject.effort().cycles / 100, 20, 100),
-                               [&] { (void)bench.build(request); });
+  const int count = std::clamp(subject.effort().cycles / 100, 20, 100);
+  return subject.calls().many("lives of create(), attach(), its functions and destroy()", [&] {
+    return repeat_without_growth("a life from create() over a model to destroy()", count, [&] {
+      const plugins::Object object = subject.make_unwatched(subject.defaults());
+      const plugins::Model own = value_or_fail(plugins::Model::attach(bench.dims(), {{&object, {}, "", {}}}));
+      (void)value_or_fail(plugins::Model::of(bench.dims(), with_plain_blocks(own.blocks())).build(request));
+    });
+  });
 }
 
 }  // namespace

@@ -53,6 +53,8 @@ json ask(const std::function<json(const Workspace&)>& body, double timeout_secon
   return made.is_discarded() ? answer(Outcome::fail, "the check's answer is not readable") : made;
 }
 
+bool same_name(const Check& a, const Check& b) { return std::string_view(a.name) == b.name; }
+
 class FileCheck {
  public:
   FileCheck(const std::filesystem::path& file, const CheckOptions& options,
@@ -124,10 +126,13 @@ class FileCheck {
   }
 
   void check_plugin(const plugins::Description& plugin, PluginReport& report) {
-    for (const auto& checks : {common_checks(), checks_of(report.interface)}) {
-      for (const Check& check : checks) {
-        if (wanted(check.name)) run_one(plugin, report, check.name, check.run);
-      }
+    const std::span<const Check> own = checks_of(report.interface);
+    for (const Check& check : common_checks()) {
+      const bool has_its_own = std::ranges::any_of(own, [&](const Check& other) { return same_name(other, check); });
+      if (wanted(check.name) && !has_its_own) run_one(plugin, report, check.name, check.run);
+    }
+    for (const Check& check : own) {
+      if (wanted(check.name)) run_one(plugin, report, check.name, check.run);
     }
     for (const std::filesystem::path& golden : options_.golden)
       run_one(plugin, report, "golden", [&](Subject& subject) { return run_golden(subject, golden); });

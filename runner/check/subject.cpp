@@ -133,6 +133,16 @@ Result<plugins::Object> Subject::make(const json& config) {
 
 plugins::Object Subject::make_or_fail(const json& config) { return value_or_fail(make(config)); }
 
+plugins::Object Subject::make_unwatched(const json& config) {
+  const caddie_config values = plugins::make_config(config);
+  caddie_object* made = nullptr;
+  caddie_error error = plugins::fresh_error();
+  const caddie_code code = library_->factory->create(host_.abi(), description_.id.c_str(), &values, &made, &error);
+  if (code != CADDIE_OK) throw Failure(plugins::to_error(code, error, "create()").message());
+  return value_or_fail(
+      plugins::Object::adopt(description_, descriptor_->state_version, description_.id, made));
+}
+
 plugins::BlockInstance Subject::attach(const plugins::Object& block, const plugins::Dims& dims) {
   std::optional<Result<plugins::Model>> model;
   (void)calls_.hook("attach()", [&] {

@@ -55,7 +55,9 @@ class Subject {
   Result<plugins::Object> make(const nlohmann::json& config);
   // Fails when it is refused.
   plugins::Object make_or_fail(const nlohmann::json& config);
-  // create() alone, for loops. The object is the caller's.
+  // The same for loops that are one call to what watches.
+  plugins::Object make_unwatched(const nlohmann::json& config);
+  // create() alone. The object is the caller's.
   Result<caddie_object*> create(const caddie_config& config, const char* id = nullptr);
 
   // What a block attaches, each function watched. The object must outlive the result, which the subject keeps.
