@@ -29,8 +29,8 @@ class Printer {
       return;
     }
     if (plugin.id != shown_) {
-      fmt::print("{}{} {} ({})  {}\n", shown_.empty() ? "" : "\n", styled(plugin.id, Style::bold, colours_),
-                 plugin.version, plugin.interface, file_);
+      fmt::print("{}{} {} ({})\n{}\n", shown_.empty() ? "" : "\n", styled(plugin.id, Style::bold, colours_), plugin.version,
+                 plugin.interface, styled(file_, Style::dim, colours_));
       for (const CheckResult& check : of_file_) line(check);
       shown_ = plugin.id;
     }
@@ -44,7 +44,7 @@ class Printer {
     static constexpr Style styles[] = {Style::good, Style::bad, Style::dim};
     const auto which = static_cast<std::size_t>(result.outcome);
     fmt::print("  {}  {} {}\n", styled(words[which], styles[which], colours_), pad_right(result.name, 11),
-               wrap(result.text, 61, 20));
+               wrap(result.text, 60, 20));
   }
 
   std::string file_;

@@ -48,7 +48,7 @@ TEST(PluginsWhy, ExplainsIdsAndFiles) {
   EXPECT_THAT(id.out, HasSubstr("folders searched"));
   const Outcome unknown = place.caddie({"plugins", "why", "neftone"});
   EXPECT_EQ(unknown.exit_code, 4);
-  EXPECT_THAT(unknown.out, HasSubstr("did you mean \"neftune\"?"));
+  EXPECT_THAT(unknown.out, HasSubstr("\"neftune\"?"));
   const Outcome text = place.caddie({"plugins", "why", CADDIE_SOURCE_DIR "/README.md"});
   EXPECT_EQ(text.exit_code, 4);
   const Outcome elsewhere =
@@ -65,7 +65,9 @@ TEST(PluginsCheck, PrintsALineForEachCheckAndFailsWithFour) {
   const Outcome passed = place.caddie({"plugins", "check", good, "--cycles", "300"});
   EXPECT_EQ(passed.exit_code, 0) << passed.out;
   EXPECT_THAT(passed.out, HasSubstr("  pass  gradients"));
-  EXPECT_LE(longest_line(passed.out), 80u) << passed.out;
+  const std::size_t at = passed.out.find(good + "\n");  // a path is as long as it is
+  ASSERT_NE(at, std::string::npos) << passed.out;
+  EXPECT_LE(longest_line(std::string(passed.out).erase(at, good.size())), 80u) << passed.out;
   const Outcome failed = place.caddie({"plugins", "check", CADDIE_SOURCE_DIR "/README.md"});
   EXPECT_EQ(failed.exit_code, 4);
   EXPECT_THAT(failed.out, HasSubstr("FAIL  exports"));
