@@ -79,5 +79,25 @@ TEST(Examples, ThereIsOneOfEveryInterface) {
                                                         "optimizer", "quantizer", "schedule", "ttt"));
 }
 
+// Code that the guide shows is cut out of the examples, C out of the templates.
+TEST(Examples, TheGuideShowsWhatTheyAre) {
+  std::string sources;
+  for (const char* folder : {"sdk/examples", "sdk/template"})
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(CADDIE_SOURCE_DIR) / folder))
+      if (entry.path().extension() == ".cpp" || entry.path().extension() == ".c") sources += *read_text(entry.path());
+  const std::string guide = *read_text(CADDIE_SOURCE_DIR "/docs/writing-a-plugin.md");
+  int blocks = 0;
+  for (std::size_t at = 0; (at = guide.find("\n```c", at)) != std::string::npos; ++blocks) {
+    const std::size_t begin = guide.find('\n', at + 1) + 1;
+    const std::size_t end = guide.find("\n```", begin);
+    ASSERT_NE(end, std::string::npos);
+    const std::string code = guide.substr(begin, end + 1 - begin);
+    EXPECT_NE(sources.find(code), std::string::npos) << "no example has this:\n" << code;
+    at = end + 4;
+  }
+  EXPECT_GE(blocks, 10);
+  for (const std::string& id : ids()) EXPECT_THAT(guide, testing::HasSubstr("examples/" + id + "/" + id + ".cpp"));
+}
+
 }  // namespace
 }  // namespace caddie::check
