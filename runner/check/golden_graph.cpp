@@ -70,6 +70,12 @@ void set_tensors(GoldenCase& test, Session& session, const json& values) {
     session.set(path_of(test, session, name), array_from_json(value).values);
 }
 
+// States that start as the parameter does.
+void set_copies(Session& session, const std::vector<double>& parameter) {
+  for (const plugins::TensorDeclaration& state : session.built().states)
+    if (state.initialiser.kind == CADDIE_INIT_COPY) session.set(state.path, parameter);
+}
+
 }  // namespace
 
 void golden_block(Subject& subject, GoldenCase& test, const json& config) {
@@ -131,6 +137,7 @@ void golden_bank(Subject& subject, GoldenCase& test, const json& config) {
                       parameter.shape, test.value("role", "matrix").get<std::string>()),
                   {}, 0);
   session.set("bank", parameter.values);
+  set_copies(session, parameter.values);
   set_tensors(test, session, test.value("states", json::object()));
   const json& steps = test.at("steps");
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -170,8 +177,7 @@ void golden_averager(Subject& subject, GoldenCase& test, const json& config) {
       first.shape);
   const graph::Value final = end.wire("final");
   Session finish(std::move(end), {{"final", final}}, 0);
-  for (const plugins::TensorDeclaration& state : accumulate.built().states)
-    if (state.initialiser.kind == CADDIE_INIT_COPY) accumulate.set(state.path, first.values);
+  set_copies(accumulate, first.values);
   const json scales = test.value("scales", json::array());
   for (std::size_t i = 1; i < weights.size(); ++i) {
     caddie_step at = step_at(static_cast<std::int64_t>(i - 1), i - 1 < scales.size() ? scales[i - 1].get<double>() : 1);
