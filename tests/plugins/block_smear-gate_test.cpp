@@ -103,5 +103,19 @@ TEST(SmearGate, RefusesAWindowWiderThanTheModel) {
   EXPECT_NE(message.find("\"window\" is 5, but a token has only 4 channels"), std::string::npos) << message;
 }
 
+TEST(SmearGate, OneTokenHasNothingBeforeIt) {
+  for (const char* variant : {"v1", "v2"}) {
+    Session session = build_hook({.blocks = {{"smear-gate", {{"variant", variant}, {"window", 2}}}},
+                                  .hook = std::string(variant) == "v1" ? "stream.in" : "embed.out",
+                                  .inputs = {real({1, 1, 2}, {3, -2})},
+                                  .wires = {{"tokens", whole({1, 1}, {5})}},
+                                  .dims = {.dim = 2, .layers = 1},
+                                  .visit = -1});
+    session.run();
+    const double kept = std::string(variant) == "v1" ? 0.5 : 1;
+    expect_near(session.get("out0"), {3 * kept, -2 * kept});
+  }
+}
+
 }  // namespace
 }  // namespace caddie::plugins::test

@@ -352,6 +352,7 @@ inline Value Value::shift(int64_t axis) const {
   const Lengths high = low;
   const int64_t at = axis < 0 ? axis + rank() : axis;
   if (length > 0) low[static_cast<std::size_t>(at)] = 1;
+  if (length == 1) return graph_->pad(*this, low, high).slice(axis, 0, 1);  // a slice has at least one element
   return graph_->pad(slice(axis, 0, length - 1), low, high);
 }
 
