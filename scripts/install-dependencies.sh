@@ -10,7 +10,7 @@ packages=(
   libzstd-dev liblzma-dev zlib1g-dev
   dict-gcide # the default corpus
 )
-[ "${1:-}" = test ] && packages+=(libgtest-dev libgmock-dev)
+[ "${1:-}" = test ] && packages+=(libgtest-dev libgmock-dev abigail-tools)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -70,7 +70,8 @@ void GraphRun::resolve() {
 
 void GraphRun::prepare(ThreadPool& pool, std::byte* prepared) {
   resolve();
-  RunContext context{.pool = pool, .memory = memory_.data()};
+  RunFailure failure;  // packing does not fail
+  RunContext context{.pool = pool, .failure = failure, .memory = memory_.data()};
   for (const CompiledGraph::PlacedStep& placed : graph_->steps()) {
     if (placed.step->prepared_bytes() == 0) continue;
     context.prepared = prepared + placed.prepared;
@@ -78,9 +79,10 @@ void GraphRun::prepare(ThreadPool& pool, std::byte* prepared) {
   }
 }
 
-void GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared, std::int64_t slab) {
+Result<void> GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared, std::int64_t slab) {
   resolve();
-  RunContext context{.pool = pool, .memory = memory_.data()};
+  RunFailure failure;
+  RunContext context{.pool = pool, .failure = failure, .memory = memory_.data()};
   context.thread_space = thread_space_.data();
   context.key = key;
   context.slab = slab;
@@ -90,18 +92,28 @@ void GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepar
     context.prepared = prepared == nullptr ? nullptr : prepared + placed.prepared;
     if (times_.empty()) {
       placed.step->run(context);
-      continue;
+    } else {
+      run_timed(i, context);
     }
-    const double wall = wall_seconds();
-    const double busy = thread_seconds();
-    placed.step->run(context);
-    times_[i].busy_seconds += thread_seconds() - busy;
-    const double seconds = wall_seconds() - wall;
-    times_[i].seconds += seconds;
-    if (events_.size() < kMostEvents) events_.push_back({i, wall, seconds});
-    ++times_[i].runs;
+    if (!failure.result()) {
+      Error error = failure.result().error();
+      if (error.where.empty()) error.where = placed.scope;
+      return error;
+    }
   }
   store_results(pool);
+  return {};
+}
+
+void GraphRun::run_timed(std::size_t step, const RunContext& context) {
+  const double wall = wall_seconds();
+  const double busy = thread_seconds();
+  graph_->steps()[step].step->run(context);
+  times_[step].busy_seconds += thread_seconds() - busy;
+  const double seconds = wall_seconds() - wall;
+  times_[step].seconds += seconds;
+  if (events_.size() < kMostEvents) events_.push_back({step, wall, seconds});
+  ++times_[step].runs;
 }
 
 void GraphRun::copy(ThreadPool& pool, const StridedReader& from, std::int64_t elements, std::byte* to) const {

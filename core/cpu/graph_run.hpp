@@ -34,7 +34,8 @@ class GraphRun {
 
   // Fills `prepared`, graph.prepared_bytes() long, from the leaves.
   void prepare(ThreadPool& pool, std::byte* prepared);
-  void run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared = nullptr, std::int64_t slab = 0);
+  // An error when a plugin's kernel failed; nothing is stored then.
+  Result<void> run(ThreadPool& pool, const graph::RunKey& key, std::byte* prepared = nullptr, std::int64_t slab = 0);
 
   [[nodiscard]] std::vector<StepTime>& times() { return times_; }
   [[nodiscard]] std::vector<Event>& events() { return events_; }
@@ -42,6 +43,7 @@ class GraphRun {
  private:
   GraphRun() = default;
   void resolve();
+  void run_timed(std::size_t step, const RunContext& context);
   void store_results(ThreadPool& pool);
   void copy(ThreadPool& pool, const StridedReader& from, std::int64_t elements, std::byte* to) const;
 

@@ -3,7 +3,8 @@
 namespace caddie::cpu {
 
 const NodeKernel* node_kernel(graph::Op op) {
-  for (const auto family : {matrix_kernel, attention_kernel, index_kernel, sequence_kernel, row_kernel, loss_kernel}) {
+  for (const auto family :
+       {matrix_kernel, attention_kernel, index_kernel, sequence_kernel, row_kernel, loss_kernel, custom_kernel}) {
     if (const NodeKernel* found = family(op)) return found;
   }
   return nullptr;

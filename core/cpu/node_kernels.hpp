@@ -27,6 +27,7 @@ const NodeKernel* index_kernel(graph::Op op);
 const NodeKernel* sequence_kernel(graph::Op op);
 const NodeKernel* row_kernel(graph::Op op);
 const NodeKernel* loss_kernel(graph::Op op);
+const NodeKernel* custom_kernel(graph::Op op);
 
 // The value's bytes read or written once, for costs.
 double bytes_of(const graph::Graph& graph, graph::Value value);

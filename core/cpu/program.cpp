@@ -36,8 +36,7 @@ class PlainProgram final : public graph::Program {
     if (const int leaf = run_.unbound_leaf(); leaf >= 0) {
       return unbound_leaf(graph_->bindings()[static_cast<std::size_t>(leaf)].name);
     }
-    run_.run(*pool_, key);
-    return {};
+    return run_.run(*pool_, key);
   }
 
   [[nodiscard]] std::size_t arena_bytes() const override { return graph_->plan().arena_bytes; }

@@ -88,14 +88,13 @@ class SplitProgram final : public graph::Program {
     for (const auto& [name, entry] : names_) {
       if (entry.is_leaf && entry.memory == nullptr) return unbound_leaf(name);
     }
-    shared_.runs[0].run(*pool_, key);
+    if (auto done = shared_.runs[0].run(*pool_, key); !done) return done;
     body_.runs[0].prepare(*pool_, prepared_.data());
-    run_slabs(key);
+    if (auto done = run_slabs(key); !done) return done;
     for (const Passage& passage : passages_) {
       if (passage.kind == Crossing::Kind::partial && passage.whole != nullptr) add_groups(passage);
     }
-    tail_.runs[0].run(*pool_, key);
-    return {};
+    return tail_.runs[0].run(*pool_, key);
   }
 
   [[nodiscard]] std::size_t arena_bytes() const override {
@@ -235,19 +234,24 @@ class SplitProgram final : public graph::Program {
     tail_.bind(passage.name, memory);
   }
 
-  void run_slabs(const graph::RunKey& key) {
+  Result<void> run_slabs(const graph::RunKey& key) {
+    RunFailure failure;
     std::atomic<std::int64_t> next{0};
     ThreadPool& dealers = dealers_ != nullptr ? *dealers_ : *pool_;
     dealers.run(lanes_, [&](std::int64_t lane) {
       for (std::int64_t group = next.fetch_add(1); group < groups_; group = next.fetch_add(1)) {
         const std::int64_t first = slabs_ * group / groups_;
         const std::int64_t end = slabs_ * (group + 1) / groups_;
-        for (std::int64_t slab = first; slab < end; ++slab) run_slab(key, static_cast<std::size_t>(lane), group, slab, slab == first);
+        for (std::int64_t slab = first; slab < end; ++slab) {
+          const auto done = run_slab(key, static_cast<std::size_t>(lane), group, slab, slab == first);
+          if (!done) failure.keep(done.error());
+        }
       }
     });
+    return failure.result();
   }
 
-  void run_slab(const graph::RunKey& key, std::size_t lane, std::int64_t group, std::int64_t slab, bool is_first) {
+  Result<void> run_slab(const graph::RunKey& key, std::size_t lane, std::int64_t group, std::int64_t slab, bool is_first) {
     GraphRun& run = body_.runs[lane];
     for (const auto& [name, entry] : names_) {
       if (entry.slab_leaf >= 0) run.bind(entry.slab_leaf, entry.memory + slab * (entry.elements / slabs_) * 4);
@@ -259,8 +263,7 @@ class SplitProgram final : public graph::Program {
       run.bind(passage.body_leaf, to);
     }
     ThreadPool& pool = *lane_pools_[lane];
-    run.run(pool, key, prepared_.data(), slab);
-    if (is_first) return;
+    if (auto done = run.run(pool, key, prepared_.data(), slab); !done || is_first) return done;
     for (const Passage& passage : passages_) {
       if (passage.kind != Crossing::Kind::partial) continue;
       auto* total = reinterpret_cast<float*>(passage.groups + group * padded(passage.elements) * 4);
@@ -269,6 +272,7 @@ class SplitProgram final : public graph::Program {
         passage.sum.accumulate(total + begin, more + begin, count);
       });
     }
+    return {};
   }
 
   template <class Body>

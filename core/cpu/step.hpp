@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "core/cpu/thread_pool.hpp"
@@ -17,8 +18,24 @@
 
 namespace caddie::cpu {
 
+// The first error of a run; only kernels of plugins can fail. Any thread may keep one.
+class RunFailure {
+ public:
+  void keep(const Error& error) {
+    const std::scoped_lock lock(mutex_);
+    if (result_) result_ = error;
+  }
+  // Between steps.
+  [[nodiscard]] const Result<void>& result() const { return result_; }
+
+ private:
+  std::mutex mutex_;
+  Result<void> result_;
+};
+
 struct RunContext {
   ThreadPool& pool;
+  RunFailure& failure;
   void* const* memory = nullptr;            // by value
   std::byte* scratch = nullptr;             // this step's own, 64-byte aligned
   std::byte* const* thread_space = nullptr; // by thread of the pool, 64-byte aligned

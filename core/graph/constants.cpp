@@ -75,7 +75,7 @@ bool is_known(const Graph& graph, Value value) {
 
 std::vector<Attributes> fold(const Graph& graph, Op op, std::span<const Value> inputs, const Attributes& attributes) {
   if (inputs.empty() || !std::ranges::all_of(inputs, [&](Value input) { return is_known(graph, input); })) return {};
-  if (op == Op::stop_gradient) return {};
+  if (op == Op::stop_gradient || op == Op::custom) return {};
   const bool on_scalars = elementwise_of_uniform(graph, op, inputs);
   if (!on_scalars && !small(graph, inputs)) return {};
   Graph shapes;  // for the shapes of the outputs

@@ -18,7 +18,7 @@ bool is_known(const Graph& graph, Value value);
 inline constexpr std::int64_t kLargestFolded = std::int64_t{1} << 22;
 
 // The outputs of an operation on known inputs, as attributes of constants; empty when there is nothing to compute (an
-// input is not known, the operation is random, or something is larger than kLargestFolded).
+// input is not known, the operation is random or custom, or something is larger than kLargestFolded).
 std::vector<Attributes> fold(const Graph& graph, Op op, std::span<const Value> inputs, const Attributes& attributes);
 
 }  // namespace caddie::graph

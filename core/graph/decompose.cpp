@@ -1,5 +1,6 @@
 #include "core/graph/decompose.hpp"
 
+#include "core/graph/custom.hpp"
 #include "core/graph/passes.hpp"
 #include "core/graph/rebuild.hpp"
 
@@ -84,6 +85,7 @@ Decomposition basic_decomposition(Op op) {
     case Op::rms_norm_backward: return rms_norm_backward;
     case Op::rope: return rope;
     case Op::linear: return linear;
+    case Op::custom: return custom_decomposition;
     default: return nullptr;
   }
 }

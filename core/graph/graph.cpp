@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/hash.hpp"
+#include "core/graph/custom.hpp"
 #include "core/graph/shape_rules.hpp"
 
 namespace caddie::graph {
@@ -117,7 +118,9 @@ Value Graph::emit(Op op, std::initializer_list<Value> inputs, Attributes attribu
 }
 
 Value Graph::emit_like(const Graph& other, const Node& node, std::span<const Value> inputs) {
-  return emit_in(intern_scope(other.scope_name(node.scope)), node.site, node.op, inputs, node.attributes);
+  const std::uint32_t scope = intern_scope(other.scope_name(node.scope));
+  if (node.op == Op::custom) return custom_in(scope, node.custom, inputs);
+  return emit_in(scope, node.site, node.op, inputs, node.attributes);
 }
 
 namespace {
@@ -129,7 +132,7 @@ Result<void> check_inputs(const Graph& graph, const OpInfo& op, std::vector<Valu
   if (inputs.size() < least || inputs.size() > static_cast<std::size_t>(op.max_inputs)) {
     const std::string wanted = op.min_inputs == op.max_inputs ? fmt::format("{}", op.min_inputs)
                                : op.max_inputs > 100          ? fmt::format("{} or more", op.min_inputs)
-                                                     : fmt::format("{} to {}", op.min_inputs, op.max_inputs);
+                                                              : fmt::format("{} to {}", op.min_inputs, op.max_inputs);
     return argument_error(fmt::format("takes {} inputs but was given {}", wanted, inputs.size()));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -174,6 +177,26 @@ Value Graph::emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<c
   return add_node(std::move(node), {call.outputs.data(), call.output_count});
 }
 
+Value Graph::custom(std::shared_ptr<const CustomKernel> kernel, std::span<const Value> inputs) {
+  return custom_in(scope_stack_.back(), std::move(kernel), inputs);
+}
+
+Value Graph::custom_in(std::uint32_t scope, std::shared_ptr<const CustomKernel> kernel, std::span<const Value> inputs) {
+  if (failed_) return 0;
+  if (auto good = check_custom(*this, *kernel, inputs); !good) {
+    Error error = good.error();
+    error.text = fmt::format("custom kernel \"{}\": {}", kernel->form().name, error.text);
+    fail_at(scope, std::move(error));
+    return 0;
+  }
+  std::vector<ValueInfo> outputs;
+  for (const CustomOutput& output : kernel->form().outputs)
+    outputs.push_back({.dtype = output.dtype, .shape = output.shape});
+  Node node{.op = Op::custom, .inputs = {inputs.begin(), inputs.end()}, .attributes = {}, .scope = scope};
+  node.custom = std::move(kernel);
+  return add_node(std::move(node), outputs);
+}
+
 void Graph::output(std::string_view name, Value value) {
   if (failed_ || !name_is_free(name, "output")) return;
   if (!is_valid(value)) {
@@ -182,6 +205,11 @@ void Graph::output(std::string_view name, Value value) {
     return;
   }
   outputs_.push_back({std::string(name), value});
+}
+
+void Graph::drop_outputs_and_updates() {
+  outputs_.clear();
+  updates_.clear();
 }
 
 void Graph::update(Value leaf, Value value) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@
 namespace caddie::graph {
 
 using Value = std::uint32_t;  // 0 is none
+
+class CustomKernel;  // custom.hpp
 
 // What a leaf stands for; executors only care whether an update may write it.
 enum class LeafKind {
@@ -49,6 +52,7 @@ struct Node {
   std::uint32_t output_count = 1;
   std::uint32_t scope = 0;        // index for Graph::scope_name
   std::uint64_t site = 0;         // random operations: which random numbers; equal sites draw equal bits
+  std::shared_ptr<const CustomKernel> custom = nullptr;  // of Op::custom
 };
 
 struct Output {
@@ -76,11 +80,15 @@ class Graph {
   // rising order and never "none means all". A list that is left out is empty. Lengths are at least 1.
   Value emit(Op op, std::span<const Value> inputs, Attributes attributes = {});
   Value emit(Op op, std::initializer_list<Value> inputs, Attributes attributes = {});
+  // A node that a plugin computes; its outputs are as the kernel's form says.
+  Value custom(std::shared_ptr<const CustomKernel> kernel, std::span<const Value> inputs);
   // Output number `index` of the node that makes `first`.
   [[nodiscard]] Value output_of(Value first, std::uint32_t index) const { return first == 0 ? 0 : first + index; }
 
   void output(std::string_view name, Value value);
   void update(Value leaf, Value value);
+  // The graph then changes nothing when it runs, and gives no more than what is named afterwards.
+  void drop_outputs_and_updates();
 
   // Names for people: everything emitted until pop_scope carries the path, "blocks.7.attn/rope".
   void push_scope(std::string_view name);
@@ -127,6 +135,7 @@ class Graph {
   void fail_at(std::uint32_t scope, Error error);
   // Sites of random operations: `site`, or a new one when it is 0.
   Value emit_in(std::uint32_t scope, std::uint64_t site, Op op, std::span<const Value> inputs, Attributes attributes);
+  Value custom_in(std::uint32_t scope, std::shared_ptr<const CustomKernel> kernel, std::span<const Value> inputs);
   Value add_node(Node node, std::span<const ValueInfo> outputs);
   bool name_is_free(std::string_view name, const char* what);
 

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/graph/graph.hpp"
+#include "core/graph/custom.hpp"
 
 namespace caddie::graph {
 namespace {
@@ -35,7 +35,8 @@ std::string node_text(const Graph& graph, const Node& node) {
     static constexpr const char* kinds[] = {"input", "parameter", "state"};
     return fmt::format("{} = {} \"{}\"", line, kinds[static_cast<int>(leaf.kind)], leaf.name);
   }
-  line += fmt::format(" = {}(", info(node.op).name);
+  line += node.op == Op::custom ? fmt::format(" = custom \"{}\"(", node.custom->form().name)
+                                : fmt::format(" = {}(", info(node.op).name);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) line += fmt::format("{}%{}", i > 0 ? ", " : "", node.inputs[i]);
   line += ")";
   for (const auto& [key, value] : node.attributes.entries())

@@ -101,6 +101,16 @@ const OpInfo* find_op(std::string_view name) {
   return found != table.end() ? found->second : nullptr;
 }
 
-const OpInfo& info(Op op) { return *find_op(static_cast<std::uint32_t>(op)); }
+const OpInfo& info(Op op) {
+  static const OpInfo custom = [] {
+    OpInfo row;
+    row.op = Op::custom;
+    row.name = "custom";
+    row.kind = OpKind::composite;
+    row.text = "what a plugin computes itself; its reference is its meaning";
+    return row;
+  }();
+  return op == Op::custom ? custom : *find_op(static_cast<std::uint32_t>(op));
+}
 
 }  // namespace caddie::graph

@@ -9,9 +9,10 @@
 
 namespace caddie::graph {
 
-// One enumerator per row of ops.def, valued by its opcode; `leaf` is the host's own.
+// One enumerator per row of ops.def, valued by its opcode; `leaf` and `custom` (custom.hpp) are the host's own.
 enum class Op : std::uint32_t {
   leaf = 0,
+  custom = 0xFFFFFFFF,
 #define CADDIE_OP(name, code, inputs, outputs, attributes, kind, text) name = code,
 #include "caddie/ops.def"
 #undef CADDIE_OP
@@ -44,7 +45,7 @@ std::span<const OpInfo> all_ops();
 // nullptr for an opcode the table does not have.
 const OpInfo* find_op(std::uint32_t opcode);
 const OpInfo* find_op(std::string_view name);
-// Only for an operation of the table.
+// Only for an operation of the table, and for `custom`, which all_ops() and find_op() do not have.
 const OpInfo& info(Op op);
 
 }  // namespace caddie::graph

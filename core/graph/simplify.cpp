@@ -1,6 +1,7 @@
 #include <unordered_map>
 
 #include "core/graph/constants.hpp"
+#include "core/graph/custom.hpp"
 #include "core/graph/identities.hpp"
 #include "core/graph/passes.hpp"
 #include "core/graph/rebuild.hpp"
@@ -27,11 +28,17 @@ std::size_t hash_of(const Node& node) {
   std::size_t hash = combined(static_cast<std::size_t>(node.op), node.site);
   for (const Value input : node.inputs) hash = combined(hash, input);
   for (const auto& [key, value] : node.attributes.entries()) hash = combined(hash, std::visit(AttributeHash{}, value));
+  if (node.custom != nullptr) hash = combined(hash, std::hash<std::string>()(node.custom->form().name));
   return hash;
 }
 
+bool same_kernel(const CustomKernel* a, const CustomKernel* b) {
+  return a == b || (a != nullptr && b != nullptr && a->form() == b->form() && a->same_as(*b));
+}
+
 bool equal(const Node& a, const Node& b) {
-  return a.op == b.op && a.site == b.site && a.inputs == b.inputs && a.attributes == b.attributes;
+  return a.op == b.op && a.site == b.site && a.inputs == b.inputs && a.attributes == b.attributes &&
+         same_kernel(a.custom.get(), b.custom.get());
 }
 
 // ---- one pass over the graph ----------------------------------------------------------------------------------------
@@ -66,7 +73,8 @@ Value Simplification::emit_once(const Node& like, const Expression& expression) 
             .inputs = expression.inputs,
             .attributes = expression.attributes,
             .scope = like.scope,
-            .site = like.site};
+            .site = like.site,
+            .custom = expression.op == Op::custom ? like.custom : nullptr};
   const std::size_t hash = hash_of(node);
   for (auto [at, end] = known_.equal_range(hash); at != end; ++at) {
     if (equal(to().node_of(at->second), node)) return at->second;

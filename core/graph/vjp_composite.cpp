@@ -1,4 +1,5 @@
 // Derivatives of composites. Those with a fused backward operation emit it; the others are short in primitives.
+#include "core/graph/custom.hpp"
 #include "core/graph/vjp.hpp"
 
 namespace caddie::graph {
@@ -82,6 +83,7 @@ Vjp composite_function(Op op) {
     case Op::linear: return linear_vjp;
     case Op::cross_entropy: return cross_entropy_vjp;
     case Op::linear_cross_entropy: return linear_cross_entropy_vjp;
+    case Op::custom: return custom_vjp;
     default: return nullptr;
   }
 }

@@ -78,6 +78,14 @@ struct HookCall {
   std::vector<graph::Value> outputs;
 };
 
+// What a block said about what it built.
+struct Note {
+  std::string instance;
+  std::string key;
+  int visit = -1;    // -1 outside the layers
+  std::string json;  // a JSON value
+};
+
 // Everything a finished build leaves behind.
 struct BuildResult {
   graph::Graph graph;
@@ -88,9 +96,12 @@ struct BuildResult {
   std::set<double> progress_thresholds;  // asked for, whatever the answer
   std::set<double> scale_thresholds;
   std::map<std::string, graph::Value> wires;
-  std::vector<std::string> planners;     // blocks that changed a plan
+  std::set<std::string> effects;         // blocks that changed a plan or an initial value, or set a wire that another read
+  std::vector<Note> notes;
   std::vector<int> visits;               // layer of every visit
   int encoder_visits = 0;
+  std::vector<int> final_visits;         // the same at the end of the run
+  int final_encoder_visits = 0;
 
   [[nodiscard]] graph::Value wire(const std::string& name) const {
     const auto found = wires.find(name);
@@ -108,9 +119,12 @@ class Build {
 
   // ---- what the host drives ---------------------------------------------------------------------------------
   void set_visits(std::vector<int> layers, int encoder);
+  void set_final_visits(std::vector<int> layers, int encoder);
   [[nodiscard]] const std::vector<int>& visits() const { return result_.visits; }
   // Runs the blocks at a plan hook over the default plan.
   Result<caddie_visit_plan> run_plan(std::string_view hook, caddie_visit_plan plan);
+  // The same as it will be at the end of the run.
+  Result<caddie_visit_plan> run_final_plan(std::string_view hook, caddie_visit_plan plan);
   // The visit that hooks run for from now on; -1 outside the layers.
   void enter_visit(int visit);
   // Names the owner of what is declared when no hook runs (optimizers, averagers).
@@ -123,7 +137,7 @@ class Build {
                                      std::size_t output_count);
   [[nodiscard]] bool has_hook(std::string_view hook) const;
 
-  graph::Value wire(std::string_view name) const;
+  graph::Value wire(std::string_view name);
   void set_wire(std::string_view name, graph::Value value);
 
   graph::Value declare_parameter(const caddie_tensor_spec& spec);
@@ -137,6 +151,7 @@ class Build {
   graph::Value linear(graph::Value x, const caddie_tensor_spec& spec);
   bool progress_reached(double fraction);
   bool scale_below(double scale);
+  void note(const char* key, const char* json);
   [[nodiscard]] caddie_build_info info() const;
 
   // The first mistake of the graph or of a plugin.
@@ -158,6 +173,9 @@ class Build {
   void fail(Code code, std::string text);
   [[nodiscard]] std::string tensor_path(const caddie_tensor_spec& spec, bool state) const;
   graph::Value declare(const caddie_tensor_spec& spec, bool state);
+  // How the tensor starts, after the blocks at "parameter.init"; false after a mistake.
+  bool set_start(TensorDeclaration& tensor, const caddie_tensor_spec& spec, bool state);
+  Result<caddie_initialiser> run_init(const caddie_tensor_spec& spec, const std::string& path);
   [[nodiscard]] const std::string& instance() const;
 
   Dims dims_;
@@ -165,11 +183,13 @@ class Build {
   const std::vector<BlockInstance>* blocks_;
   BuildResult result_;
   int visit_ = -1;
+  bool at_end_ = false;  // answers as at the end of the run
   std::deque<Running> running_;  // info() hands out pointers into it
   std::string instance_;
   std::string state_prefix_;
   std::map<std::string, graph::Value, std::less<>> tensors_;
   std::map<graph::Value, std::string> tensor_of_value_;
+  std::map<std::string, std::string, std::less<>> wire_setter_;
 };
 
 // The C tables behind which a Build stands.

@@ -130,6 +130,7 @@ int32_t has_hook(const caddie_build* build, const char* hook) { return build_of(
 caddie_value linear(caddie_build* build, caddie_value x, const caddie_tensor_spec* spec) { return from_abi(build)->linear(x, *spec); }
 int32_t progress_reached(caddie_build* build, double fraction) { return from_abi(build)->progress_reached(fraction) ? 1 : 0; }
 int32_t scale_below(caddie_build* build, double scale) { return from_abi(build)->scale_below(scale) ? 1 : 0; }
+void note(caddie_build* build, const char* key, const char* json) { from_abi(build)->note(key, json); }
 
 }  // namespace
 
@@ -161,7 +162,8 @@ const caddie_host_build* build_service() {
                                             has_hook,
                                             linear,
                                             progress_reached,
-                                            scale_below};
+                                            scale_below,
+                                            note};
   return &service;
 }
 

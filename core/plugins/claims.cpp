@@ -69,11 +69,8 @@ std::vector<std::size_t> wanted_by(const TensorKey& tensor, std::span<const Clai
   std::vector<std::size_t> wanted;
   std::vector<std::size_t> rest;
   for (std::size_t i = 0; i < claimants.size(); ++i) {
-    if (claimants[i].claims.rest()) {
-      rest.push_back(i);
-    } else if (claimants[i].claims.matches(tensor)) {
-      wanted.push_back(i);
-    }
+    if (!claimants[i].claims.matches(tensor)) continue;
+    (claimants[i].claims.rest() ? rest : wanted).push_back(i);
   }
   return wanted.empty() ? rest : wanted;
 }
@@ -84,13 +81,13 @@ Result<Claims> Claims::from_json(const Json& json, const std::string& where) {
   Claims claims;
   if (json.is_null()) return claims;
   if (!json.is_object()) return bad(where, fmt::format("claims are an object, not {}", json.type_name()));
-  static const std::vector<std::string> known = {"role", "name", "layers", "min_elements", "max_elements"};
+  static const std::vector<std::string> known = {"role", "name", "except", "layers", "min_elements", "max_elements"};
   for (const auto& [key, value] : json.items()) {
     const std::string at = where + "/" + key;
-    if (key == "role" || key == "name") {
+    if (key == "role" || key == "name" || key == "except") {
       auto texts = read_texts(value, at);
       if (!texts) return texts.error();
-      (key == "role" ? claims.roles : claims.names) = std::move(*texts);
+      (key == "role" ? claims.roles : key == "name" ? claims.names : claims.except) = std::move(*texts);
     } else if (key == "layers") {
       auto layers = read_layers(value, at);
       if (!layers) return layers.error();
@@ -118,7 +115,8 @@ bool Claims::matches(const TensorKey& tensor) const {
   return any_or_empty(roles, [&](const std::string& role) { return role == tensor.role; }) &&
          any_or_empty(names, [&](const std::string& glob) { return matches_glob(glob, tensor.name); }) &&
          any_or_empty(layers, [&](int layer) { return layer == tensor.layer; }) && tensor.elements >= min_elements &&
-         tensor.elements <= max_elements;
+         tensor.elements <= max_elements &&
+         std::ranges::none_of(except, [&](const std::string& glob) { return matches_glob(glob, tensor.name); });
 }
 
 std::string Claims::text() const {
@@ -129,7 +127,9 @@ std::string Claims::text() const {
   const Claims everything;
   if (min_elements != everything.min_elements) parts.push_back(fmt::format("at least {} elements", min_elements));
   if (max_elements != everything.max_elements) parts.push_back(fmt::format("at most {} elements", max_elements));
-  return parts.empty() ? "the rest" : fmt::format("{}", fmt::join(parts, ", "));
+  if (parts.empty()) parts.emplace_back("the rest");
+  if (!except.empty()) parts.push_back("but not name " + quoted(except));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 Result<std::vector<std::size_t>> assign_owners(std::span<const TensorKey> tensors, std::span<const Claimant> claimants,

@@ -1,8 +1,9 @@
 // Which tensors an optimizer or a quantizer takes, and the rule that every tensor has exactly one owner.
 //
 // In a manifest: "claims": { "role": "matrix", "name": ["*.attn.*", "*.mlp.*"], "layers": [0, 1], "min_elements": 65537
-// }. A tensor is claimed when every key that is given holds. "claims": {} and no claims at all mean the rest:
-// everything that no other instance claims; at most one instance may ask for the rest. Plain values; any thread.
+// }. A tensor is claimed when every key that is given holds and "except" does not name it. "claims": {} and no claims at
+// all mean the rest: everything that no other instance claims; at most one instance may ask for the rest, which may also
+// have exceptions. Plain values; any thread.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +30,7 @@ struct TensorKey {
 struct Claims {
   std::vector<std::string> roles;  // any of these; empty: every role
   std::vector<std::string> names;  // globs, any of these; empty: every name
+  std::vector<std::string> except;  // globs, none of these
   std::vector<int> layers;         // any of these; empty: everywhere, also outside the layers
   std::int64_t min_elements = 0;
   std::int64_t max_elements = std::numeric_limits<std::int64_t>::max();
@@ -37,9 +39,9 @@ struct Claims {
   // before). null is the same as {}. `where` is for errors: "/quantize/matrices/claims".
   static Result<Claims> from_json(const nlohmann::json& json, const std::string& where);
 
-  // Asks for nothing in particular: takes what no other instance claims.
+  // Asks for nothing in particular: takes what no other instance claims, but for its exceptions.
   [[nodiscard]] bool rest() const;
-  // Whether the tensor has what is asked for; true for every tensor when rest().
+  // Whether the tensor has what is asked for; when rest(), true for every tensor that is no exception.
   [[nodiscard]] bool matches(const TensorKey& tensor) const;
   // For messages: `role "matrix", name "*.attn.*"`; "the rest".
   [[nodiscard]] std::string text() const;

@@ -51,12 +51,14 @@ std::string kind_name(HookKind kind) {
     case HookKind::plan: return "plan";
     case HookKind::provide: return "provide";
     case HookKind::chain: return "chain";
+    case HookKind::init: return "init";
   }
   return "";
 }
 
 std::string values_text(const HookInfo& hook) {
   if (hook.kind == HookKind::plan) return "the plan";
+  if (hook.kind == HookKind::init) return "the initial value";
   std::string text = joined(hook.inputs);
   if (hook.kind == HookKind::provide) text += " → " + joined(hook.outputs);
   return text;
@@ -77,6 +79,7 @@ A model is a flow of values through these points, in about this order. A block a
 also open hooks, as attention opens `attn.qk`. This page is made from `core/plugins/hooks.def`.
 
 - **plan**: blocks change the plan in turn.
+- **init**: blocks change how a parameter starts, in turn.
 - **provide**: exactly one block supplies the values after the arrow; two for the same layer is an error.
 - **chain**: every attached block transforms the values, low phases first, within a phase in the manifest's order.
 

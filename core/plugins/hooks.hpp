@@ -11,7 +11,7 @@
 
 namespace caddie::plugins {
 
-enum class HookKind { plan, provide, chain };
+enum class HookKind { plan, provide, chain, init };
 enum class HookPlace { model, layer };
 
 struct HookInfo {
@@ -36,6 +36,7 @@ struct Attachment {
   std::int32_t phase = 0;
   caddie_hook_function function = nullptr;
   caddie_plan_function plan = nullptr;
+  caddie_init_function init = nullptr;
   void* user = nullptr;
 };
 

@@ -5,6 +5,7 @@
 #include "core/graph/random.hpp"
 #include "core/plugins/build.hpp"
 #include "core/plugins/config.hpp"
+#include "core/plugins/kernel.hpp"
 #include "core/plugins/object.hpp"
 
 namespace caddie::plugins {
@@ -31,6 +32,7 @@ const void* service(const caddie_host*, const char* text) noexcept {
   if (id == CADDIE_HOST_RANDOM) return random_service();
   if (id == CADDIE_HOST_GRAPH) return graph_service();
   if (id == CADDIE_HOST_BUILD) return build_service();
+  if (id == CADDIE_HOST_KERNEL) return kernel_service();
   return nullptr;
 }
 

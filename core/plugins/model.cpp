@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/graph/emitter.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::plugins {
 
@@ -27,7 +28,7 @@ caddie_code take(caddie_hooks* hooks, const char* name, HookKind kind, Attachmen
   Collector& collector = *collector_of(hooks);
   const HookInfo* known = find_hook(name);
   if (known != nullptr && known->kind != kind) {
-    static constexpr const char* kinds[] = {"plan", "provide", "chain"};
+    static constexpr const char* kinds[] = {"plan", "provide", "chain", "init"};
     collector.error = fmt::format("the hook \"{}\" is of kind {}, not {}", name, kinds[static_cast<int>(known->kind)],
                                   kinds[static_cast<int>(kind)]);
     return CADDIE_ERROR_ARGUMENT;
@@ -50,7 +51,11 @@ caddie_code plan(caddie_hooks* hooks, const char* name, caddie_plan_function fun
   return take(hooks, name, HookKind::plan, {.plan = function, .user = user});
 }
 
-constexpr caddie_host_hooks kHooksService = {sizeof(caddie_host_hooks), 0, provide, chain, plan};
+caddie_code init(caddie_hooks* hooks, const char* name, caddie_init_function function, void* user) {
+  return take(hooks, name, HookKind::init, {.init = function, .user = user});
+}
+
+constexpr caddie_host_hooks kHooksService = {sizeof(caddie_host_hooks), 0, provide, chain, plan, init};
 
 // "at": another hook for the block's single chain attachment.
 Result<void> move_attachment(BlockInstance& block, const std::string& at) {
@@ -77,7 +82,9 @@ Result<BlockInstance> attach_one(const BlockEntry& entry) {
   caddie_error error = fresh_error();
   const auto& table = entry.object->table<caddie_block>();
   const caddie_code code =
-      table.attach(entry.object->abi(), &kHooksService, reinterpret_cast<caddie_hooks*>(&collector), &error);
+      guarded(error, [&] {
+        return table.attach(entry.object->abi(), &kHooksService, reinterpret_cast<caddie_hooks*>(&collector), &error);
+      });
   if (!collector.error.empty()) return Error{Code::argument, block.name, collector.error};
   if (code != CADDIE_OK) return to_error(code, error, block.name);
   block.attachments = std::move(collector.attachments);
@@ -97,8 +104,12 @@ caddie_visit_plan default_plan(int layers) {
 }
 
 Result<void> plan_visits(Build& build) {
-  const auto plan = build.run_plan("plan.visits", default_plan(build.dims().layers));
+  const caddie_visit_plan start = default_plan(build.dims().layers);
+  const auto last = build.run_final_plan("plan.visits", start);
+  if (!last) return last.error();
+  const auto plan = build.run_plan("plan.visits", start);
   if (!plan) return plan.error();
+  build.set_final_visits({last->layers, last->layers + last->count}, static_cast<int>(last->encoder));
   build.set_visits({plan->layers, plan->layers + plan->count}, static_cast<int>(plan->encoder));
   return {};
 }
@@ -153,6 +164,13 @@ Result<Model> Model::attach(const Dims& dims, const std::vector<BlockEntry>& blo
     if (!block) return block.error();
     model.blocks_.push_back(std::move(*block));
   }
+  return model;
+}
+
+Model Model::of(const Dims& dims, std::vector<BlockInstance> blocks) {
+  Model model;
+  model.dims_ = dims;
+  model.blocks_ = std::move(blocks);
   return model;
 }
 

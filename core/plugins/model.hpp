@@ -26,6 +26,9 @@ class Model {
   // Blocks in the manifest's order.
   static Result<Model> attach(const Dims& dims, const std::vector<BlockEntry>& blocks);
 
+  // Of blocks that are attached already, in the order given; what their functions need must outlive the model.
+  static Model of(const Dims& dims, std::vector<BlockInstance> blocks);
+
   [[nodiscard]] const Dims& dims() const { return dims_; }
   [[nodiscard]] const std::vector<BlockInstance>& blocks() const { return blocks_; }
 

@@ -117,27 +117,32 @@ Result<Object> Object::create(const Registry& registry, std::string_view interfa
                  fmt::format("{} describes other plugins now than when it was scanned", description->path.string())};
   }
 
-  Object object;
-  object.description_ = description;
-  object.state_version_ = descriptor->state_version;
-  object.instance_ = std::move(instance);
-  const std::string& where = object.instance_;
-  const bool stateful = (descriptor->flags & CADDIE_STATEFUL) != 0;
   const caddie_config values = make_config(config);
   caddie_object* made = nullptr;
-  auto created = call_plugin(where, [&](caddie_error* error) {
+  auto created = call_plugin(instance, [&](caddie_error* error) {
     return (*library)->factory->create(host.abi(), description->id.c_str(), &values, &made, error);
   });
   if (!created) return created.error();
-  if (auto checked = check_object(made, stateful); !checked) return with_where(checked.error(), where);
+  return adopt(*description, descriptor->state_version, std::move(instance), made);
+}
+
+Result<Object> Object::adopt(const Description& description, std::uint32_t state_version, std::string instance,
+                             caddie_object* made) {
+  Object object;
+  object.description_ = &description;
+  object.state_version_ = state_version;
+  object.instance_ = std::move(instance);
+  const std::string& where = object.instance_;
+  if (auto checked = check_object(made, (description.flags & CADDIE_STATEFUL) != 0); !checked)
+    return with_where(checked.error(), where);
   object.object_ = made;  // from here on it is destroyed whatever happens
 
   auto queried = call_plugin(where, [&](caddie_error*) {
-    object.table_ = made->query(made, descriptor->interface_id);
+    object.table_ = made->query(made, description.interface_id.c_str());
     return CADDIE_OK;
   });
   if (!queried) return queried.error();
-  if (auto checked = check_table(description->interface_id, object.table_); !checked)
+  if (auto checked = check_table(description.interface_id, object.table_); !checked)
     return with_where(checked.error(), where);
   return object;
 }

@@ -43,6 +43,11 @@ class Object {
   static Result<Object> create(const Registry& registry, std::string_view interface, std::string_view id,
                                std::string instance, const nlohmann::json& config, const Host& host);
 
+  // Takes over what create() of a plugin's factory made, after the checks that create() makes of it. The description must
+  // outlive the Object.
+  static Result<Object> adopt(const Description& description, std::uint32_t state_version, std::string instance,
+                              caddie_object* made);
+
   [[nodiscard]] const std::string& instance() const { return instance_; }
   [[nodiscard]] const Description& description() const { return *description_; }
   [[nodiscard]] caddie_object* abi() const { return object_; }

@@ -16,6 +16,10 @@ constexpr std::uint32_t kMostPlugins = 256;
 constexpr std::size_t kMostNeeds = 64;
 constexpr std::size_t kLongestText = 1u << 18;
 
+// How far a struct reached in the first release of this major: sizeof would refuse old plugins once the struct grows.
+// Later fields are read behind CADDIE_HAS alone.
+#define CADDIE_FIRST(Type, last) (offsetof(Type, last) + sizeof(Type::last))
+
 Error refuse(std::string text) { return {Code::abi, "", std::move(text)}; }
 
 // struct_size stands first in every struct, so it can be read before anything is known of the rest.
@@ -78,7 +82,7 @@ Result<void> check_needs(std::string_view plugin, const char* const* needs) {
 Result<void> check_descriptor(const caddie_descriptor* descriptor, std::uint32_t index) {
   if (descriptor == nullptr)
     return refuse(fmt::format("its factory has no descriptor {} (NULL), though it counts more", index));
-  if (auto checked = check_size(descriptor, "caddie_descriptor", sizeof(caddie_descriptor)); !checked) return checked;
+  if (auto checked = check_size(descriptor, "caddie_descriptor", CADDIE_FIRST(caddie_descriptor, needs)); !checked) return checked;
   const std::string number = fmt::format("{}", index);
   if (auto checked = check_text(number, {"id", descriptor->id}); !checked) return checked;
   if (!is_plugin_id(descriptor->id)) {
@@ -127,30 +131,30 @@ struct TableForm {
   { #field, offsetof(Type, field) }
 const std::vector<TableForm>& table_forms() {
   static const std::vector<TableForm> forms = {
-      {CADDIE_BLOCK, "caddie_block", sizeof(caddie_block), {CADDIE_FUNCTION(caddie_block, attach)}},
-      {CADDIE_OPTIMIZER, "caddie_optimizer", sizeof(caddie_optimizer), {CADDIE_FUNCTION(caddie_optimizer, update)}},
-      {CADDIE_SCHEDULE, "caddie_schedule", sizeof(caddie_schedule), {CADDIE_FUNCTION(caddie_schedule, scale)}},
+      {CADDIE_BLOCK, "caddie_block", CADDIE_FIRST(caddie_block, attach), {CADDIE_FUNCTION(caddie_block, attach)}},
+      {CADDIE_OPTIMIZER, "caddie_optimizer", CADDIE_FIRST(caddie_optimizer, update), {CADDIE_FUNCTION(caddie_optimizer, update)}},
+      {CADDIE_SCHEDULE, "caddie_schedule", CADDIE_FIRST(caddie_schedule, scale), {CADDIE_FUNCTION(caddie_schedule, scale)}},
       {CADDIE_AVERAGER,
        "caddie_averager",
-       sizeof(caddie_averager),
+       CADDIE_FIRST(caddie_averager, finish),
        {CADDIE_FUNCTION(caddie_averager, accumulate), CADDIE_FUNCTION(caddie_averager, finish)}},
       {CADDIE_LOADER,
        "caddie_loader",
-       sizeof(caddie_loader),
+       CADDIE_FIRST(caddie_loader, has_segments),
        {CADDIE_FUNCTION(caddie_loader, open), CADDIE_FUNCTION(caddie_loader, next),
         CADDIE_FUNCTION(caddie_loader, has_segments)}},
       {CADDIE_QUANTIZER,
        "caddie_quantizer",
-       sizeof(caddie_quantizer),
+       CADDIE_FIRST(caddie_quantizer, choose),
        {CADDIE_FUNCTION(caddie_quantizer, encode), CADDIE_FUNCTION(caddie_quantizer, decode)}},
       {CADDIE_COMPRESSOR,
        "caddie_compressor",
-       sizeof(caddie_compressor),
+       CADDIE_FIRST(caddie_compressor, unpack),
        {CADDIE_FUNCTION(caddie_compressor, pack), CADDIE_FUNCTION(caddie_compressor, unpack)}},
-      {CADDIE_EVALUATOR, "caddie_evaluator", sizeof(caddie_evaluator), {CADDIE_FUNCTION(caddie_evaluator, plan)}},
+      {CADDIE_EVALUATOR, "caddie_evaluator", CADDIE_FIRST(caddie_evaluator, plan), {CADDIE_FUNCTION(caddie_evaluator, plan)}},
       {CADDIE_TTT,
        "caddie_ttt",
-       sizeof(caddie_ttt),
+       CADDIE_FIRST(caddie_ttt, adapt),
        {CADDIE_FUNCTION(caddie_ttt, plan), CADDIE_FUNCTION(caddie_ttt, adapts), CADDIE_FUNCTION(caddie_ttt, update),
         CADDIE_FUNCTION(caddie_ttt, adapt)}},
   };
@@ -168,14 +172,14 @@ bool is_plugin_id(std::string_view id) {
 
 Result<CheckedTables> check_entry(const caddie_entry* entry) {
   if (entry == nullptr) return refuse("caddie_entry_v1 returns NULL; it must return the plugin's entry");
-  if (auto checked = check_size(entry, "caddie_entry", sizeof(caddie_entry)); !checked) return checked.error();
+  if (auto checked = check_size(entry, "caddie_entry", CADDIE_FIRST(caddie_entry, build_info)); !checked) return checked.error();
   if (entry->get_factory == nullptr) return refuse("its entry has no get_factory (NULL)");
   if (entry->build_info == nullptr) return refuse("its entry has no build_info (NULL); an empty text will do");
 
   CheckedTables tables;
   tables.factory = static_cast<const caddie_factory*>(entry->get_factory(CADDIE_FACTORY));
   if (tables.factory == nullptr) return refuse(fmt::format("has no factory \"{}\"", CADDIE_FACTORY));
-  if (auto checked = check_size(tables.factory, "caddie_factory", sizeof(caddie_factory)); !checked)
+  if (auto checked = check_size(tables.factory, "caddie_factory", CADDIE_FIRST(caddie_factory, create)); !checked)
     return checked.error();
   if (tables.factory->descriptor == nullptr) return refuse("its factory has no function descriptor (NULL)");
   if (tables.factory->create == nullptr) return refuse("its factory has no function create (NULL)");
@@ -198,7 +202,7 @@ Result<CheckedTables> check_entry(const caddie_entry* entry) {
 
 Result<void> check_object(const caddie_object* object, bool stateful) {
   if (object == nullptr) return refuse("create() reports success and gives no object");
-  if (auto checked = check_size(object, "caddie_object", sizeof(caddie_object)); !checked) return checked;
+  if (auto checked = check_size(object, "caddie_object", CADDIE_FIRST(caddie_object, load)); !checked) return checked;
   if (object->query == nullptr) return refuse("its object has no function query (NULL)");
   if (object->destroy == nullptr) return refuse("its object has no function destroy (NULL)");
   if (stateful && (object->save == nullptr || object->load == nullptr)) {

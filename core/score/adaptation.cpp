@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/plugins/call.hpp"
+
 namespace caddie::score {
 namespace {
 
@@ -71,7 +73,8 @@ Result<std::unique_ptr<Adaptation>> Adaptation::make(graph::Executor& executor, 
   const caddie_eval_info info = {sizeof(caddie_eval_info), 0, vault.targets(), context};
   caddie_error error = plugins::fresh_error();
   const auto& table = strategy.table<caddie_ttt>();
-  const caddie_code code = table.plan(strategy.abi(), &info, &self->plan_, &error);
+  const caddie_code code = plugins::guarded(
+      error, [&] { return table.plan(strategy.abi(), &info, &self->plan_, &error); });
   if (code != CADDIE_OK) return plugins::to_error(code, error, strategy.instance());
   const caddie_ttt_plan& plan = self->plan_;
   const bool positive = plan.chunk_targets >= 1 && plan.rows >= 1 && plan.context >= 1;
@@ -112,7 +115,9 @@ Result<void> Adaptation::make_store(const plugins::BuildResult& build) {
   const train::UpdateOwner updates{
       object->instance(),
       [object](caddie_build* b, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
-        return object->table<caddie_ttt>().update(object->abi(), b, update, parameter, error);
+        return plugins::guarded(*error, [&] {
+          return object->table<caddie_ttt>().update(object->abi(), b, update, parameter, error);
+        });
       }};
   auto update =
       train::UpdateProgram::make(*executor_, store_, states_, {updates}, {}, {plan_.clip_norm, seed_, model_->dims()});
@@ -181,8 +186,10 @@ Result<void> Adaptation::after_chunk(std::int64_t index, std::int64_t count, std
   }
   const caddie_chunk chunk = {sizeof(caddie_chunk), 0, index, count, first_target, targets};
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = strategy_->table<caddie_ttt>().adapt(strategy_->abi(), &chunk, &kAdaptTable,
-                                                                reinterpret_cast<caddie_adapt*>(this), &error);
+  const caddie_code code = plugins::guarded(error, [&] {
+    return strategy_->table<caddie_ttt>().adapt(strategy_->abi(), &chunk, &kAdaptTable,
+                                                reinterpret_cast<caddie_adapt*>(this), &error);
+  });
   if (code != CADDIE_OK) return plugins::to_error(code, error, strategy_->instance());
   return {};
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/plugins/call.hpp"
+
 namespace caddie::score {
 namespace {
 
@@ -70,8 +72,9 @@ Result<Plan> make_plan(const plugins::Object& evaluator, std::int64_t targets, s
   const caddie_eval_info info = {sizeof(caddie_eval_info), 0, targets, context};
   caddie_error error = plugins::fresh_error();
   const auto& table = evaluator.table<caddie_evaluator>();
-  const caddie_code code =
-      table.plan(evaluator.abi(), &info, &kWindowsTable, reinterpret_cast<caddie_windows*>(&collector), &error);
+  const caddie_code code = plugins::guarded(error, [&] {
+    return table.plan(evaluator.abi(), &info, &kWindowsTable, reinterpret_cast<caddie_windows*>(&collector), &error);
+  });
   if (!collector.error.empty()) return Error{Code::argument, evaluator.instance(), collector.error};
   if (code != CADDIE_OK) return plugins::to_error(code, error, evaluator.instance());
   const std::int64_t repeats = drop_repeats(collector.plan, targets);

@@ -35,10 +35,8 @@ bool declares_something(const BuildResult& build, const std::string& block) {
   return std::ranges::any_of(build.parameters, mine) || std::ranges::any_of(build.states, mine);
 }
 
-// The plan differs from "every layer once", or the block set a wire: neither shows in its calls.
-bool plans_something(const BuildResult& build, const std::string& block) {
-  return std::ranges::find(build.planners, block) != build.planners.end();
-}
+// It changed the plan or an initial value, or set a wire that another read: none of these shows in its calls.
+bool has_effect(const BuildResult& build, const std::string& block) { return build.effects.contains(block); }
 
 // A gradient flows from `value` back to some parameter without passing `barrier`.
 bool reaches_parameter(const graph::Graph& graph, Value value, Value barrier) {
@@ -95,7 +93,7 @@ Result<void> check_blocks(const std::vector<std::string>& blocks, const std::vec
   std::vector<std::string> unfelt;
   for (const BuildResult* build : builds) {
     for (const std::string& block : blocks) {
-      if (declares_something(*build, block) || plans_something(*build, block)) active.insert(block);
+      if (declares_something(*build, block) || has_effect(*build, block)) active.insert(block);
     }
     for (const HookCall& call : build->calls) {
       if (!changes_something(call)) continue;
@@ -120,13 +118,25 @@ Result<void> check_blocks(const std::vector<std::string>& blocks, const std::vec
   return {};
 }
 
-Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance) {
+namespace {
+
+Result<void> refuse(const std::vector<std::string>& names, const InertAllowance& allowance, const char* what) {
   std::vector<std::string> inert;
-  for (const std::string& path : without_gradient) {
-    if (!allowance.allows(path)) inert.push_back(path);
+  for (const std::string& name : names) {
+    if (!allowance.allows(name)) inert.push_back(name);
   }
   if (inert.empty()) return {};
-  return Error{Code::state, "inert", "parameters that the loss does not depend on: " + names_and_advice(inert)};
+  return Error{Code::state, "inert", fmt::format("{}: {}", what, names_and_advice(inert))};
+}
+
+}  // namespace
+
+Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance) {
+  return refuse(without_gradient, allowance, "parameters that the loss does not depend on");
+}
+
+Result<void> check_averagers(const std::vector<std::string>& without_effect, const InertAllowance& allowance) {
+  return refuse(without_effect, allowance, "averagers that change nothing");
 }
 
 Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
@@ -136,13 +146,39 @@ Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
     const auto gradient = store_->download_gradient(path);
     if (!gradient) return gradient.error();
     ++seen.steps;
-    for (const float value : *gradient) seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+    seen.squares = 0;
+    for (const float value : *gradient) {
+      seen.largest = std::max(seen.largest, std::fabs(static_cast<double>(value)));
+      seen.squares += static_cast<double>(value) * static_cast<double>(value);
+    }
   }
   return {};
 }
 
-void GradientWatch::trust(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) seen_[path] = {kSteps, std::numeric_limits<double>::infinity()};
+std::map<std::string, double> GradientWatch::squares() const {
+  std::map<std::string, double> squares;
+  for (const auto& [path, seen] : seen_) squares[path] = seen.squares;
+  return squares;
+}
+
+nlohmann::json GradientWatch::to_json() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [path, seen] : seen_) json[path] = {seen.steps, seen.largest, seen.squares};
+  return json;
+}
+
+Result<void> GradientWatch::load(const nlohmann::json& json) {
+  const Error bad{Code::format, "checkpoint", "the list of watched gradients in its section \"activity\" is malformed"};
+  if (!json.is_object()) return bad;
+  std::map<std::string, Seen> seen;
+  for (const auto& [path, entry] : json.items()) {
+    const bool fits = entry.is_array() && entry.size() == 3 && entry[0].is_number_integer() && entry[1].is_number() &&
+                      entry[2].is_number();
+    if (!fits || entry[0] < 0 || entry[0] > kSteps) return bad;
+    seen[path] = {entry[0].get<int>(), entry[1].get<double>(), entry[2].get<double>()};
+  }
+  seen_ = std::move(seen);
+  return {};
 }
 
 Result<void> GradientWatch::check(const InertAllowance& allowance) const {

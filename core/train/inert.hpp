@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ Result<void> check_blocks(const std::vector<std::string>& blocks,
 // Parameters without a path from the loss, one error for all.
 Result<void> check_gradient_paths(const std::vector<std::string>& without_gradient, const InertAllowance& allowance);
 
+// Averagers that hand on what they were given, one error for all.
+Result<void> check_averagers(const std::vector<std::string>& without_effect, const InertAllowance& allowance);
+
 // Watches gradients over the first steps. Zero-initialised factors (an output projection that starts at zero) keep the
 // gradient of what stands before them at zero for a step or two; kSteps steps are enough for such chains.
 class GradientWatch {
@@ -44,8 +48,11 @@ class GradientWatch {
   // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named
   // for.
   Result<void> observe(const std::vector<std::string>& paths);
-  // These were watched before (by the run that a checkpoint is of).
-  void trust(const std::vector<std::string>& paths);
+  // What was seen so far, for a checkpoint.
+  [[nodiscard]] nlohmann::json to_json() const;
+  Result<void> load(const nlohmann::json& json);
+  // Sum of squares of each gradient as it was last looked at.
+  [[nodiscard]] std::map<std::string, double> squares() const;
   // Parameters that had no gradient in kSteps steps; one error for all.
   Result<void> check(const InertAllowance& allowance) const;
 
@@ -53,6 +60,7 @@ class GradientWatch {
   struct Seen {
     int steps = 0;
     double largest = 0;  // |gradient|
+    double squares = 0;  // their sum, as of the last step
   };
   const ParameterStore* store_;
   std::map<std::string, Seen> seen_;

@@ -6,6 +6,9 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/plugins/call.hpp"
+#include "core/train/owners.hpp"
+
 namespace caddie::train {
 namespace {
 
@@ -17,17 +20,6 @@ std::vector<std::string> block_names(const plugins::Model& model) {
   std::vector<std::string> names;
   for (const plugins::BlockInstance& block : model.blocks()) names.push_back(block.name);
   return names;
-}
-
-// Parameters of both builds, in the first one's order, then those that only the second has.
-std::vector<plugins::TensorDeclaration> joined(const plugins::BuildResult& first, const plugins::BuildResult& last) {
-  std::vector<plugins::TensorDeclaration> all = first.parameters;
-  for (const plugins::TensorDeclaration& tensor : last.parameters) {
-    const bool known =
-        std::ranges::any_of(all, [&](const plugins::TensorDeclaration& other) { return other.path == tensor.path; });
-    if (!known) all.push_back(tensor);
-  }
-  return all;
 }
 
 }  // namespace
@@ -83,11 +75,13 @@ Result<void> Trainer::prepare() {
   auto update = UpdateProgram::make(*executor_, store_, states_, owners, parts_.averagers, update_options());
   if (!update) return update.error();
   update_ = std::move(*update);
-  return {};
+  const auto without_effect = averagers_without_effect(store_, parts_.averagers, update_options());
+  if (!without_effect) return without_effect.error();
+  return check_averagers(*without_effect, options_.inert);
 }
 
 Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugins::BuildResult& last) {
-  const std::vector<plugins::TensorDeclaration> parameters = joined(first, last);
+  const std::vector<plugins::TensorDeclaration> parameters = joined_parameters(first, last);
   std::vector<plugins::Claimant> claimants;
   std::vector<std::string> names;
   for (const OptimizerEntry& optimizer : parts_.optimizers) {
@@ -95,26 +89,9 @@ Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugin
     claimants.push_back({instance, optimizer.claims, options_.inert.allows(instance)});
     names.push_back(instance);
   }
-  // A parameter the manifest allows to be inert may be left without an owner.
-  std::vector<std::size_t> to_assign;
-  std::vector<plugins::TensorKey> keys;
-  const auto claimed = [&](const plugins::TensorKey& key) {
-    return std::ranges::any_of(claimants, [&](const plugins::Claimant& claimant) {
-      return claimant.claims.rest() || claimant.claims.matches(key);
-    });
-  };
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const plugins::TensorDeclaration& tensor = parameters[i];
-    const plugins::TensorKey key{tensor.path, tensor.role, tensor.layer, tensor.shape.elements()};
-    if (options_.inert.allows(tensor.path) && !claimed(key)) continue;
-    to_assign.push_back(i);
-    keys.push_back(key);
-  }
-  const auto owners = plugins::assign_owners(keys, claimants, "optimizer");
-  if (!owners) return owners.error();
-  std::vector<int> owner(parameters.size(), kNoOwner);
-  for (std::size_t k = 0; k < to_assign.size(); ++k) owner[to_assign[k]] = static_cast<int>((*owners)[k]);
-  auto store = ParameterStore::make(*executor_, parameters, owner, names);
+  const auto owner = parameter_owners(parameters, claimants, options_.inert);
+  if (!owner) return owner.error();
+  auto store = ParameterStore::make(*executor_, parameters, *owner, names);
   if (!store) return store.error();
   store_ = std::move(*store);
   return {};
@@ -123,7 +100,9 @@ Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugin
 Result<void> Trainer::open_loader() {
   const auto& table = parts_.loader->table<caddie_loader>();
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  const caddie_code code = plugins::guarded(error, [&] {
+    return table.open(parts_.loader->abi(), shard_tokens_.table(), shard_tokens_.abi(), &error);
+  });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   segments_ = table.has_segments(parts_.loader->abi()) != 0;
   return {};
@@ -142,6 +121,7 @@ Result<void> Trainer::enter_phase(double progress, double scale) {
   if (!program) return program.error();
   gradients_ = std::move(*program);
   phase_ = std::move(phase);
+  open_probe(options.request);
   if (auto done = check_new_parameters(); !done) return done;
   return clear_gradients(gradients_->without_gradient());
 }
@@ -155,6 +135,28 @@ Result<void> Trainer::check_new_parameters() {
   trained_.insert(gradients_->with_gradient().begin(), gradients_->with_gradient().end());
   return check_gradient_paths(never, options_.inert);
 }
+
+// A block whose states have the shape of the batch cannot be probed on a part of it; such a run goes without.
+void Trainer::open_probe(const plugins::BuildRequest& request) {
+  auto probe = ActivityProbe::make(*executor_, *parts_.model, request, store_, states_, options_.seed);
+  probe_ = probe ? std::move(*probe) : nullptr;
+  probed_steps_ = 0;
+}
+
+Result<void> Trainer::observe(const TokenBatch& batch, const caddie_step& position) {
+  if (auto done = watch_.observe(gradients_->with_gradient()); !done) return done;
+  if (auto done = watch_.check(options_.inert); !done) return done;
+  activity_.take(watch_.squares(), store_.parameters());
+  if (!probe_) return {};
+  const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate);
+  const auto hooks = probe_->run(batch, position, {options_.seed, 0, key_step});
+  if (!hooks) return hooks.error();
+  activity_.take(*hooks);
+  if (++probed_steps_ >= GradientWatch::kSteps) probe_.reset();
+  return {};
+}
+
+std::vector<BlockActivity> Trainer::activity() const { return activity_.blocks(block_names(*parts_.model)); }
 
 Result<void> Trainer::clear_gradients(const std::vector<std::string>& paths) {
   for (const plugins::TensorDeclaration& tensor : store_.parameters()) {
@@ -178,7 +180,8 @@ Result<TokenBatch> Trainer::next_batch() {
   const caddie_batch request = {sizeof(caddie_batch), 0, options_.batch, options_.context, 0, 1,
                                 batch.tokens.data(), batch.targets.data(), segments_ ? batch.segments.data() : nullptr};
   caddie_error error = plugins::fresh_error();
-  const caddie_code code = parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error);
+  const caddie_code code = plugins::guarded(
+      error, [&] { return parts_.loader->table<caddie_loader>().next(parts_.loader->abi(), &request, &error); });
   if (code != CADDIE_OK) return plugins::to_error(code, error, parts_.loader->instance());
   return batch;
 }
@@ -214,10 +217,10 @@ UpdateProgram::Options Trainer::update_options() const {
   return {options_.clip_norm, options_.seed, parts_.model->dims()};
 }
 
-Result<LossReport> Trainer::run_gradients(const caddie_step& position) {
+Result<LossReport> Trainer::run_gradients(const caddie_step& position, TokenBatch* first) {
   LossReport mean;
   for (int part = 0; part < options_.accumulate; ++part) {
-    const auto batch = next_batch();
+    auto batch = next_batch();
     if (!batch) return batch.error();
     const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate + part);
     if (auto done = gradients_->run(*batch, position, part, {options_.seed, 0, key_step}); !done) return done.error();
@@ -225,6 +228,7 @@ Result<LossReport> Trainer::run_gradients(const caddie_step& position) {
     if (!report) return report.error();
     mean.loss += report->loss / options_.accumulate;
     mean.nll += report->nll / options_.accumulate;
+    if (part == 0) *first = std::move(*batch);
   }
   return mean;
 }
@@ -236,7 +240,8 @@ Result<StepReport> Trainer::step() {
     return Error{Code::argument, "schedule", fmt::format("gave the scale {} at step {}", position.scale, step_)};
   }
   if (auto done = enter_phase(position.fraction, position.scale); !done) return done.error();
-  const auto loss = run_gradients(position);
+  TokenBatch batch;
+  const auto loss = run_gradients(position, &batch);
   if (!loss) return loss.error();
   if (!std::isfinite(loss->loss)) {
     return Error{
@@ -245,8 +250,7 @@ Result<StepReport> Trainer::step() {
             "the loss is {}: the run diverged (learning-rate scale {:.4g}); lower the learning rates or clip gradients",
             loss->loss, position.scale)};
   }
-  if (auto done = watch_.observe(gradients_->with_gradient()); !done) return done.error();
-  if (auto done = watch_.check(options_.inert); !done) return done.error();
+  if (auto done = observe(batch, position); !done) return done.error();
   const graph::RunKey key{options_.seed, 1, static_cast<std::uint64_t>(step_)};
   if (auto done = update_->run(position, key); !done) return done.error();
   const auto norm = update_->gradient_norm();
@@ -282,6 +286,9 @@ Result<Checkpoint> Trainer::checkpoint() const {
   auto loader = parts_.loader->save();
   if (!loader) return loader.error();
   checkpoint.sections["loader"] = std::move(*loader);
+  const nlohmann::json young = {{"phase", phase_.value_or(std::vector<bool>())}, {"probed_steps", probed_steps_}, {"watched", watch_.to_json()}, {"blocks", activity_.to_json()}};
+  const std::string activity = young.dump();
+  checkpoint.sections["activity"].assign(activity.begin(), activity.end());
   return checkpoint;
 }
 
@@ -301,16 +308,32 @@ Result<void> Trainer::restore(const Checkpoint& checkpoint) {
     }
     return executor_->upload({buffer, 0}, std::as_bytes(std::span(section->second)));
   };
-  if (step_ >= GradientWatch::kSteps) watch_.trust(gradients_->with_gradient());
   for (const Bank& bank : store_.banks()) {
     if (auto done = put("bank/" + bank.name, bank.values); !done) return done;
   }
   for (const auto& [path, entry] : states_.entries()) {
     if (auto done = put(path, entry.buffer); !done) return done;
   }
+  if (auto done = restore_activity(checkpoint); !done) return done;
   const auto loader = checkpoint.sections.find("loader");
   if (loader == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"loader\""};
   return parts_.loader->load(loader->second);
+}
+
+Result<void> Trainer::restore_activity(const Checkpoint& checkpoint) {
+  const auto section = checkpoint.sections.find("activity");
+  if (section == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"activity\""};
+  const auto json = nlohmann::json::parse(section->second.begin(), section->second.end(), nullptr, false);
+  const bool fits = section->second.back() == '}' && json.is_object() && json.contains("watched") && json.contains("blocks") && json.contains("probed_steps") &&
+                    json["probed_steps"].is_number_integer();
+  if (!fits) return Error{Code::format, "checkpoint", "its section \"activity\" is malformed"};
+  if (auto done = watch_.load(json["watched"]); !done) return done;
+  activity_ = ActivityRecord::from_json(json["blocks"]);
+  // Where a phase begins with the next step, its probe has yet to see its first one.
+  if (json.value("phase", nlohmann::json()) != nlohmann::json(*phase_)) return {};
+  probed_steps_ = json["probed_steps"].get<int>();
+  if (probed_steps_ >= GradientWatch::kSteps) probe_.reset();
+  return {};
 }
 
 Result<std::vector<HostTensor>> Trainer::averaged_weights() {

@@ -17,6 +17,7 @@
 #include "core/plugins/claims.hpp"
 #include "core/plugins/model.hpp"
 #include "core/plugins/object.hpp"
+#include "core/train/activity.hpp"
 #include "core/train/banks.hpp"
 #include "core/train/checkpoint.hpp"
 #include "core/train/gradient_program.hpp"
@@ -87,6 +88,8 @@ class Trainer {
   [[nodiscard]] double fraction() const;
   [[nodiscard]] const ParameterStore& parameters() const { return store_; }
   [[nodiscard]] const GradientWatch& gradient_watch() const { return watch_; }
+  // What the blocks did over the first steps of every phase so far.
+  [[nodiscard]] std::vector<BlockActivity> activity() const;
   [[nodiscard]] const GradientProgram& gradient_program() const { return *gradients_; }
   // Bytes of the arenas of the programs in use and what their planners found as the least.
   [[nodiscard]] std::size_t arena_bytes() const;
@@ -99,9 +102,13 @@ class Trainer {
   // Builds the gradient program anew when a threshold was crossed.
   Result<void> enter_phase(double progress, double scale);
   Result<void> check_new_parameters();
+  void open_probe(const plugins::BuildRequest& request);
+  Result<void> restore_activity(const Checkpoint& checkpoint);
+  Result<void> observe(const TokenBatch& batch, const caddie_step& position);
   Result<void> clear_gradients(const std::vector<std::string>& paths);
   Result<TokenBatch> next_batch();
-  Result<LossReport> run_gradients(const caddie_step& position);
+  // Leaves the step's first batch in `first`.
+  Result<LossReport> run_gradients(const caddie_step& position, TokenBatch* first);
   [[nodiscard]] caddie_step position() const;
   [[nodiscard]] UpdateProgram::Options update_options() const;
 
@@ -114,6 +121,9 @@ class Trainer {
   ShardTokens shard_tokens_;
   std::unique_ptr<GradientProgram> gradients_;
   std::unique_ptr<UpdateProgram> update_;
+  std::unique_ptr<ActivityProbe> probe_;  // while a phase is young
+  int probed_steps_ = 0;
+  ActivityRecord activity_;
   std::optional<std::vector<bool>> phase_;  // which thresholds were passed when gradients_ was built
   std::set<std::string> trained_;           // parameters that had a gradient in some phase so far
   std::set<double> progress_thresholds_;

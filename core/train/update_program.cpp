@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/graph/emitter.hpp"
+#include "core/plugins/call.hpp"
 
 namespace caddie::train {
 
@@ -75,8 +76,9 @@ Result<void> build_averagers(plugins::Build& build, const std::vector<const plug
     build.set_state_prefix(bank.name);
     caddie_error error = plugins::fresh_error();
     const auto& table = averager->table<caddie_averager>();
-    const caddie_code code =
-        table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
+    const caddie_code code = plugins::guarded(error, [&] {
+      return table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
+    });
     if (auto done = check(code, error, build, averager->instance()); !done) return done;
   }
   return {};
@@ -91,7 +93,9 @@ UpdateOwner optimizer_owner(const plugins::Object& optimizer) {
   const plugins::Object* object = &optimizer;
   return {object->instance(),
           [object](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
-            return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
+            return plugins::guarded(*error, [&] {
+              return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
+            });
           }};
 }
 
@@ -162,6 +166,44 @@ Result<double> UpdateProgram::gradient_norm() const {
   return static_cast<double>(norm);
 }
 
+namespace {
+
+// One bank through every averager. Those that hand on what they were given are added to `without_effect`.
+Result<Value> build_finish(plugins::Build& build, const std::vector<const plugins::Object*>& averagers, const std::string& bank,
+                           Value parameter, std::vector<std::string>* without_effect) {
+  Value current = parameter;
+  for (const plugins::Object* averager : averagers) {
+    build.set_instance(averager->instance());
+    build.set_state_prefix(bank);
+    caddie_error error = plugins::fresh_error();
+    caddie_value out = 0;
+    const caddie_code code = plugins::guarded(error, [&] {
+      return averager->table<caddie_averager>().finish(averager->abi(), plugins::to_abi(&build), bank.c_str(),
+                                                       parameter, current, &out, &error);
+    });
+    if (auto done = check(code, error, build, averager->instance()); !done) return done.error();
+    if (out == current && without_effect != nullptr) without_effect->push_back(averager->instance());
+    current = out;
+  }
+  return current;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> averagers_without_effect(const ParameterStore& parameters, const std::vector<const plugins::Object*>& averagers,
+                                                          const UpdateProgram::Options& options) {
+  std::vector<std::string> names;
+  const std::vector<plugins::BlockInstance> no_blocks;
+  plugins::Build build = update_build(options, &no_blocks);
+  for (const Bank& bank : parameters.banks()) {
+    if (bank.owner == kNoOwner) continue;
+    const auto finished = build_finish(build, averagers, bank.name, bank_leaf(build, bank), &names);
+    if (!finished) return finished.error();
+    break;  // what an averager does, it does to every bank
+  }
+  return names;
+}
+
 Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters,
                                                       StateStore& states,
                                                       const std::vector<const plugins::Object*>& averagers,
@@ -175,18 +217,9 @@ Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor,
   for (const Bank& bank : parameters.banks()) {
     if (bank.owner == kNoOwner) continue;
     const Value parameter = bank_leaf(build, bank);
-    Value current = parameter;
-    for (const plugins::Object* averager : averagers) {
-      build.set_instance(averager->instance());
-      build.set_state_prefix(bank.name);
-      caddie_error error = plugins::fresh_error();
-      caddie_value out = 0;
-      const caddie_code code = averager->table<caddie_averager>().finish(
-          averager->abi(), plugins::to_abi(&build), bank.name.c_str(), parameter, current, &out, &error);
-      if (auto done = check(code, error, build, averager->instance()); !done) return done.error();
-      current = out;
-    }
-    build.graph().output("final/" + bank.name, current);
+    const auto current = build_finish(build, averagers, bank.name, parameter, nullptr);
+    if (!current) return current.error();
+    build.graph().output("final/" + bank.name, *current);
   }
   if (auto status = build.status(); !status) return status.error();
   const plugins::BuildResult result = build.take();

@@ -58,6 +58,11 @@ class UpdateProgram {
   graph::BufferPtr norm_;
 };
 
+// Averagers whose final weights are what they were given.
+Result<std::vector<std::string>> averagers_without_effect(const ParameterStore& parameters,
+                                                          const std::vector<const plugins::Object*>& averagers,
+                                                          const UpdateProgram::Options& options);
+
 // The weights the averagers end with, as buffers shaped like the store's banks; the parameters themselves without
 // averagers.
 Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters,

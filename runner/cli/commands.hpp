@@ -42,10 +42,16 @@ void report(const Error& error, Context& context);
 
 void add_run_command(CLI::App& app, Context& context);
 void add_resume_command(CLI::App& app, Context& context);
+void add_plan_command(CLI::App& app, Context& context);
+void add_results_command(CLI::App& app, Context& context);
 void add_validate_command(CLI::App& app, Context& context);
 void add_show_command(CLI::App& app, Context& context);
 void add_schema_command(CLI::App& app, Context& context);
 void add_plugins_command(CLI::App& app, Context& context);
+// Of `caddie plugins`: its own subcommands in files of their own.
+void add_plugins_check_command(CLI::App* plugins, Context& context);
+void add_plugins_new_command(CLI::App* plugins, Context& context);
+void add_plugins_why_command(CLI::App* plugins, Context& context);
 void add_data_command(CLI::App& app, Context& context);
 
 }  // namespace caddie::cli

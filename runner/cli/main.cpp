@@ -21,6 +21,8 @@ int run(int argc, char** argv) {
              "7 a check failed, 8 over time, 9 data not sound, 130/143 interrupted. docs/cli.md has more.");
   add_run_command(app, context);
   add_resume_command(app, context);
+  add_plan_command(app, context);
+  add_results_command(app, context);
   add_validate_command(app, context);
   add_show_command(app, context);
   add_schema_command(app, context);

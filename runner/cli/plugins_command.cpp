@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/base/text.hpp"
+#include "runner/check/inspect.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/cli/terminal.hpp"
 
@@ -45,12 +46,14 @@ void list_plugins(const plugins::Registry& registry, const Context& context) {
     Json list = Json::array();
     for (const Description* plugin : registry.all()) list.push_back(description_json(*plugin));
     Json skipped = Json::array();
-    for (const plugins::Skipped& file : registry.skipped()) skipped.push_back({{"path", file.path.string()}, {"reason", file.reason}});
+    for (const plugins::Skipped& file : registry.skipped())
+      skipped.push_back({{"path", file.path.string()}, {"reason", file.reason}});
     fmt::print("{}\n", Json({{"plugins", list}, {"skipped", skipped}}).dump(2));
     return;
   }
   std::vector<const Description*> all = registry.all();
-  std::ranges::stable_sort(all, {}, [](const Description* plugin) { return std::pair(plugin->interface_id, plugin->id); });
+  std::ranges::stable_sort(all, {},
+                           [](const Description* plugin) { return std::pair(plugin->interface_id, plugin->id); });
   const bool colours = colours_on(1);
   std::string interface;
   for (const Description* plugin : all) {
@@ -59,7 +62,27 @@ void list_plugins(const plugins::Registry& registry, const Context& context) {
     interface = own;
     fmt::print("  {} {}\n", pad_right(plugin->id, 22), wrap(plugin->summary, 80, 25));
   }
-  for (const plugins::Skipped& file : registry.skipped()) fmt::print("skipped {}: {}\n", file.path.string(), file.reason);
+  for (const plugins::Skipped& file : registry.skipped())
+    fmt::print("skipped {}: {}\n", file.path.string(), file.reason);
+}
+
+// "number 0 .. 100", "add | gate", "whole number, 1 or more".
+std::string values_text(const Json& option) {
+  if (option.contains("enum")) {
+    std::vector<std::string> choices;
+    for (const Json& choice : option["enum"])
+      choices.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
+    return fmt::format("{}", fmt::join(choices, " | "));
+  }
+  const std::string type = option.value("type", Json("any")).dump();
+  if (type == "\"boolean\"") return "true | false";
+  std::string text = type == "\"integer\"" ? "whole number" : type.substr(1, type.size() - 2);
+  const bool low = option.contains("minimum");
+  const bool high = option.contains("maximum");
+  if (low && high) return fmt::format("{} {} .. {}", text, option["minimum"].dump(), option["maximum"].dump());
+  if (low) return fmt::format("{}, {} or more", text, option["minimum"].dump());
+  if (high) return fmt::format("{}, at most {}", text, option["maximum"].dump());
+  return text;
 }
 
 void print_options(const Json& schema) {
@@ -68,27 +91,52 @@ void print_options(const Json& schema) {
     fmt::print("  no options\n");
     return;
   }
+  std::size_t names = 6;
+  std::size_t defaults = 7;
   for (const auto& [name, option] : properties.items()) {
-    std::string type = option.value("type", Json("any")).dump();
-    std::erase(type, '"');
-    if (option.contains("enum")) {
-      type = option["enum"].dump();
-      std::erase(type, '"');
-    }
-    std::string bounds;
-    if (option.contains("minimum")) bounds += fmt::format(" >= {}", option["minimum"].dump());
-    if (option.contains("maximum")) bounds += fmt::format(" <= {}", option["maximum"].dump());
-    fmt::print("  {} {} {}{}\n", pad_right(name, 18), pad_right("= " + option.value("default", Json(nullptr)).dump(), 14), type, bounds);
-    fmt::print("  {}{}\n", std::string(4, ' '), wrap(option.value("description", ""), 76, 6));
+    names = std::max(names, name.size());
+    defaults = std::max(defaults, std::min<std::size_t>(option.value("default", Json(nullptr)).dump().size(), 20));
+  }
+  fmt::print("  {}  {}  values\n", pad_right("option", names), pad_right("default", defaults));
+  for (const auto& [name, option] : properties.items()) {
+    const std::size_t column = names + defaults + 6;
+    fmt::print("  {}  {}  {}\n", pad_right(name, names),
+               pad_right(option.value("default", Json(nullptr)).dump(), defaults),
+               wrap(values_text(option), 80 - column, column));
+    fmt::print("      {}\n", wrap(option.value("description", ""), 74, 6));
   }
 }
 
+// "attn.out (chain)"; why it is not known when the block cannot be asked.
+std::vector<std::string> hooks_list(const Description& plugin) {
+  std::vector<std::string> names;
+  if (plugins::short_interface(plugin.interface_id) != "block") return names;
+  const auto hooks = check::attached_hooks(plugin.path, plugin.id);
+  if (!hooks) return {hooks.error().text};
+  for (const check::AttachedHook& hook : *hooks) {
+    const std::string name = hook.phase == 0 ? fmt::format("{} ({})", hook.hook, hook.kind)
+                                             : fmt::format("{} ({}, phase {})", hook.hook, hook.kind, hook.phase);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
 void print_plugin(const Description& plugin) {
-  fmt::print("{} {} ({})\n{}\n", plugin.id, plugin.version, plugins::short_interface(plugin.interface_id), wrap(plugin.summary, 80, 0));
-  if (!plugin.citation.empty()) fmt::print("source   {}\n", wrap(plugin.citation, 80, 9));
+  const auto line = [](const char* name, const std::string& text) { fmt::print("{:<9}{}\n", name, wrap(text, 71, 9)); };
+  fmt::print("{} {} ({})\n{}\n", plugin.id, plugin.version, plugins::short_interface(plugin.interface_id),
+             wrap(plugin.summary, 80, 0));
+  if (!plugin.citation.empty()) line("source", plugin.citation);
+  const std::vector<std::string> hooks = hooks_list(plugin);
+  if (!hooks.empty()) line("hooks", fmt::format("{}", fmt::join(hooks, ", ")));
   const std::vector<std::string> reads = reads_list(plugin);
-  fmt::print("reads    {}\n", reads.empty() ? "nothing but its inputs" : fmt::format("{}", fmt::join(reads, ", ")));
-  fmt::print("licence  {}\nfile     {}\nsha256   {}\nbuild    {}\noptions\n", plugin.licence, plugin.path.string(), plugin.digest, plugin.build_info);
+  line("reads", reads.empty() ? "nothing but its inputs" : fmt::format("{}", fmt::join(reads, ", ")));
+  line("results", (plugin.flags & CADDIE_DETERMINISTIC) != 0 ? "the same bits for the same inputs"
+                                                             : "not the same bits each time");
+  line("licence", plugin.licence);
+  line("file", plugin.path.string());
+  line("sha256", plugin.digest);
+  line("build", plugin.build_info);
+  fmt::print("options\n");
   print_options(plugin.schema);
 }
 
@@ -100,7 +148,9 @@ void show_plugin(const plugins::Registry& registry, const std::string& id, Conte
     if (plugin->id != id) continue;
     found = true;
     if (context.json) {
-      fmt::print("{}\n", description_json(*plugin).dump(2));
+      Json json = description_json(*plugin);
+      json["hooks"] = hooks_list(*plugin);
+      fmt::print("{}\n", json.dump(2));
     } else {
       print_plugin(*plugin);
     }
@@ -125,13 +175,17 @@ void add_plugins_command(CLI::App& app, Context& context) {
   info->add_option("id", *id, "the plugin's id")->required();
   info->callback([id, &context] { show_plugin(scan_installed(), *id, context); });
 
+  add_plugins_why_command(command, context);
+  add_plugins_check_command(command, context);
+  add_plugins_new_command(command, context);
+
   auto files = std::make_shared<std::vector<std::string>>();
-  CLI::App* describe = command->add_subcommand("describe", "what a plugin file says of itself, as JSON (used by scans)");
+  CLI::App* describe =
+      command->add_subcommand("describe", "what a plugin file says of itself, as JSON (used by scans)");
   describe->add_option("files", *files, "plugin files")->required();
   describe->group("");  // not for people
-  describe->callback([files] {
-    plugins::describe_and_exit(std::vector<std::filesystem::path>(files->begin(), files->end()));
-  });
+  describe->callback(
+      [files] { plugins::describe_and_exit(std::vector<std::filesystem::path>(files->begin(), files->end())); });
 }
 
 }  // namespace caddie::cli

@@ -71,6 +71,34 @@ std::string check_lines(const RunResult& result, bool colours) {
   return out;
 }
 
+std::string change_text(const train::BlockActivity& block) {
+  std::string text;
+  for (const auto& [hook, change] : block.change) text += fmt::format("{}{} {:.2g}", text.empty() ? "" : ", ", hook, change);
+  return text;
+}
+
+// Blocks whose hooks give values of another kind than they are given (embed, head) have no change to tell of.
+std::string activity_lines(const RunResult& result, bool colours) {
+  if (result.activity.empty()) return "";
+  constexpr std::size_t kName = 14;
+  constexpr std::size_t kChange = 52;
+  std::string out = styled(fmt::format("  {}{}{}", pad_right("block", kName), pad_right("|out - in| / |in| at its hooks, first steps", kChange),
+                                       pad_left("gradient", 10)), Style::dim, colours) + "\n";
+  for (const train::BlockActivity& block : result.activity) {
+    const std::string gradient = block.parameters > 0 ? fmt::format("{:.1e}", block.gradient_norm) : "-";
+    const std::string lines = wrap(change_text(block), kChange - 1, 0);
+    const std::size_t end = lines.find('\n');
+    std::string row = fmt::format("  {}{}{}\n", pad_right(block.block, kName), pad_right(lines.substr(0, end), kChange), pad_left(gradient, 10));
+    for (std::size_t at = end; at != std::string::npos;) {
+      const std::size_t next = lines.find('\n', at + 1);
+      row += std::string(kName + 2, ' ') + lines.substr(at + 1, next - at - 1) + "\n";
+      at = next;
+    }
+    out += row;
+  }
+  return out;
+}
+
 std::string sentence(const RunResult& result) {
   std::string out = fmt::format("The model of {} parameters trained {} steps at {} tokens/s", with_separators(result.parameters),
                                 with_separators(result.steps), with_separators(static_cast<std::int64_t>(result.tokens_per_second)));
@@ -88,6 +116,7 @@ std::string summary(const RunResult& result, const std::string& folder, bool col
   std::string out = fmt::format("\n{}  seed {}  {}  {}\n", styled(result.name, Style::bold, colours), result.seed, verdict,
                                 styled(result.digest.substr(0, 8), Style::dim, colours));
   out += stages(result, colours);
+  out += activity_lines(result, colours);
   out += artifact_lines(result);
   out += check_lines(result, colours);
   out += fmt::format("  {}{}\n\n", pad_right("folder", 12), folder);

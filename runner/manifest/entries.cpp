@@ -173,7 +173,7 @@ class EntryChecker {
     if (const Json& claims = host_value(draft, "claims"); claims.is_object()) {
       entry.host.claims = {string_list(claims, "role"),
                            layers_of(claims, *draft.trace.member("claims"), draft.pointer + "/claims"),
-                           string_list(claims, "name"), claims.value("min_elements", std::int64_t{0}),
+                           string_list(claims, "name"), string_list(claims, "except"), claims.value("min_elements", std::int64_t{0}),
                            claims.value("max_elements", std::int64_t{1} << 53)};
     }
     return entry;

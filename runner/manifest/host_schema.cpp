@@ -220,6 +220,8 @@ constexpr std::string_view kClaims = R"json({
       "description": "Only in these layers: 7, \"all\", \"8:\", \"2:5\", \"last:4\" or a list." },
     "name": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1, "minItems": 1,
       "description": "Patterns of names, `*` for anything." },
+    "except": { "type": ["string", "array"], "items": { "type": "string", "minLength": 1 }, "minLength": 1, "minItems": 1,
+      "description": "Patterns of names that it does not take." },
     "min_elements": { "type": "integer", "minimum": 0, "default": 0, "description": "Only tensors with at least so many elements." },
     "max_elements": { "type": "integer", "minimum": 1, "default": 9007199254740992,
       "description": "Only tensors with at most so many elements." }

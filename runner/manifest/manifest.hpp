@@ -74,7 +74,8 @@ struct AllowedInert {
 struct Claims {
   std::vector<std::string> roles;
   std::optional<std::vector<int>> layers;
-  std::vector<std::string> names;  // globs
+  std::vector<std::string> names;   // globs
+  std::vector<std::string> except;  // globs
   std::int64_t min_elements = 0;
   std::int64_t max_elements = std::int64_t{1} << 53;
 };

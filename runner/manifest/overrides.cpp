@@ -194,6 +194,14 @@ class Overrider {
     return use != value->end() && *use == change_.text;
   }
 
+  // A block whose parameters have an optimizer of the block's name: one technique in two entries.
+  static bool is_block_with_optimizer(const std::vector<Steps>& hits) {
+    const auto in = [&](const char* section) {
+      return std::any_of(hits.begin(), hits.end(), [&](const Steps& hit) { return hit.size() == 2 && hit.front() == section; });
+    };
+    return hits.size() == 2 && hits[0].back() == hits[1].back() && in("blocks") && in("optimizers");
+  }
+
   void disable() {
     const std::vector<Steps> all = entries();
     std::vector<Steps> hits;
@@ -201,8 +209,8 @@ class Overrider {
     if (hits.empty()) {
       std::copy_if(all.begin(), all.end(), std::back_inserter(hits), [&](const Steps& entry) { return uses(entry); });
     }
-    if (hits.size() == 1) {
-      remove_at(merged_, hits.front());
+    if (hits.size() == 1 || is_block_with_optimizer(hits)) {
+      for (const Steps& hit : hits) remove_at(merged_, hit);
       return;
     }
     if (hits.empty()) {

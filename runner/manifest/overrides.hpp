@@ -6,6 +6,7 @@
 //   --unset path       removes a value; an unknown path is an issue with the nearest name.
 //   --disable NAME     removes the plugin entry of that instance name in whichever section has it, else the one whose
 //                      "use" is NAME. "section.name" is meant where a name stands in several sections.
+//                      A block takes the optimizer of its name with it.
 //   --enable NAME      brings back an entry that a child or --disable had removed.
 //   --seed N           the run's seed.
 #pragma once

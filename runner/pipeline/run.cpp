@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <set>
 
 #include "core/base/file.hpp"
 #include "core/base/text.hpp"
@@ -117,6 +118,7 @@ class Runner {
     result_.tokens_per_second = report->tokens_per_second;
     result_.final_loss = report->final_loss;
     result_.arena_bytes = report->arena_bytes;
+    result_.activity = report->activity;
     StageResult& stage = end_stage("train", report->seconds, reused);
     stage.remark = fmt::format("{} steps", with_separators(report->steps));
     if (manifest_.budget.train_seconds > 0) stage.budget_seconds = manifest_.budget.train_seconds;
@@ -131,10 +133,25 @@ class Runner {
     auto averaged = train::read_safetensors(path / kAveragedWeights);
     if (!averaged) return averaged.error();
     weights_ = std::move(*averaged);
+    if (auto done = drop_what_only_training_has(); !done) return done;
     if (manifest_.averagers.empty()) return {};
     reporter_.begin_stage("average");
     end_stage("average", average_seconds, reused);
     return look("average", weights_);
+  }
+
+  // Parameters that scoring does not declare (heads for tokens further on) cost no byte of the artifact.
+  Result<void> drop_what_only_training_has() {
+    plugins::BuildRequest request;
+    request.mode = CADDIE_MODE_EVALUATE;
+    request.context = manifest_.model.context;
+    const auto build = model_->build(request);
+    if (!build) return build.error();
+    std::set<std::string> needed;
+    for (const plugins::TensorDeclaration& tensor : build->parameters) needed.insert(tensor.path);
+    const auto dropped = std::erase_if(weights_, [&](const train::HostTensor& tensor) { return !needed.contains(tensor.path); });
+    if (dropped > 0) result_.remarks.push_back(fmt::format("{} tensors that only training uses are left out of the artifact", dropped));
+    return {};
   }
 
   Result<void> quantize() {

@@ -50,6 +50,7 @@ Json to_json(const RunResult& result) {
           {"tokens_per_second", result.tokens_per_second},
           {"final_loss", result.final_loss},
           {"arena_bytes", result.arena_bytes},
+          {"activity", train::to_json(result.activity)},
           {"artifact",
            {{"bytes", result.sizes.total},
             {"cap", result.artifact_cap},

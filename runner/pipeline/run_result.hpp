@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/artifact/sizes.hpp"
+#include "core/train/activity.hpp"
 
 namespace caddie::pipeline {
 
@@ -39,6 +40,7 @@ struct RunResult {
   double tokens_per_second = 0;
   double final_loss = 0;             // mean nats per token over the last steps of training
   std::int64_t arena_bytes = 0;
+  std::vector<train::BlockActivity> activity;  // what each block did over the first steps
   artifact::SizeTable sizes;
   std::int64_t artifact_cap = 0;
   std::string artifact_digest;

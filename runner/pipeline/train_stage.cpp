@@ -69,36 +69,6 @@ class MetricsFile {
   std::ofstream stream_;
 };
 
-train::TrainerParts trainer_parts(const TrainStage& stage, const std::vector<manifest::PluginEntry>& optimizers) {
-  train::TrainerParts parts;
-  parts.model = stage.model;
-  for (std::size_t i = 0; i < optimizers.size(); ++i) {
-    parts.optimizers.push_back({&stage.objects->optimizers[i], claims_of(optimizers[i])});
-  }
-  parts.schedule = stage.objects->schedule.get();
-  for (const plugins::Object& averager : stage.objects->averagers) parts.averagers.push_back(&averager);
-  parts.loader = stage.objects->loader.get();
-  parts.tokens = &stage.dataset->train();
-  return parts;
-}
-
-train::TrainerOptions trainer_options(const TrainStage& stage) {
-  const manifest::Manifest& manifest = *stage.manifest;
-  train::TrainerOptions options;
-  options.batch = manifest.train.batch / manifest.train.accumulate;
-  options.context = manifest.train.context;
-  options.accumulate = manifest.train.accumulate;
-  options.steps = manifest.train.steps;
-  if (manifest.budget.train_seconds > 0) options.budget_seconds = manifest.budget.train_seconds - manifest.budget.reserve_seconds;
-  options.clip_norm = manifest.train.clip_norm;
-  options.seed = static_cast<std::uint64_t>(manifest.seed);
-  std::vector<std::string> globs;
-  for (const manifest::AllowedInert& allowed : manifest.allow_inert) globs.push_back(allowed.what);
-  options.inert = train::InertAllowance(std::move(globs));
-  options.run_digest = stage.run_digest;
-  return options;
-}
-
 Result<void> save_checkpoint(const train::Trainer& trainer, const std::filesystem::path& folder) {
   const auto checkpoint = trainer.checkpoint();
   if (!checkpoint) return checkpoint.error();
@@ -126,7 +96,8 @@ Json report_json(const TrainReport& report) {
           {"average_seconds", report.average_seconds},
           {"final_loss", report.final_loss},
           {"tokens_per_second", report.tokens_per_second},
-          {"arena_bytes", report.arena_bytes}};
+          {"arena_bytes", report.arena_bytes},
+          {"activity", train::to_json(report.activity)}};
 }
 
 Result<TrainReport> finish(train::Trainer& trainer, const TrainStage& stage, const std::deque<double>& losses,
@@ -147,16 +118,48 @@ Result<TrainReport> finish(train::Trainer& trainer, const TrainStage& stage, con
   if (!losses.empty()) report.final_loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
   if (report.seconds > 0) report.tokens_per_second = static_cast<double>(report.tokens) / report.seconds;
   report.arena_bytes = static_cast<std::int64_t>(trainer.arena_bytes());
+  report.activity = trainer.activity();
   if (auto done = write_atomically(output / kTrainReport, report_json(report).dump(2) + "\n"); !done) return done.error();
   return report;
 }
 
 }  // namespace
 
+train::TrainerParts trainer_parts(const TrainStage& stage, const data::TokenStream& tokens) {
+  const std::vector<manifest::PluginEntry>& optimizers = stage.manifest->optimizers;
+  train::TrainerParts parts;
+  parts.model = stage.model;
+  for (std::size_t i = 0; i < optimizers.size(); ++i) {
+    parts.optimizers.push_back({&stage.objects->optimizers[i], claims_of(optimizers[i])});
+  }
+  parts.schedule = stage.objects->schedule.get();
+  for (const plugins::Object& averager : stage.objects->averagers) parts.averagers.push_back(&averager);
+  parts.loader = stage.objects->loader.get();
+  parts.tokens = &tokens;
+  return parts;
+}
+
+train::TrainerOptions trainer_options(const TrainStage& stage) {
+  const manifest::Manifest& manifest = *stage.manifest;
+  train::TrainerOptions options;
+  options.batch = manifest.train.batch / manifest.train.accumulate;
+  options.context = manifest.train.context;
+  options.accumulate = manifest.train.accumulate;
+  options.steps = manifest.train.steps;
+  if (manifest.budget.train_seconds > 0) options.budget_seconds = manifest.budget.train_seconds - manifest.budget.reserve_seconds;
+  options.clip_norm = manifest.train.clip_norm;
+  options.seed = static_cast<std::uint64_t>(manifest.seed);
+  std::vector<std::string> globs;
+  for (const manifest::AllowedInert& allowed : manifest.allow_inert) globs.push_back(allowed.what);
+  options.inert = train::InertAllowance(std::move(globs));
+  options.run_digest = stage.run_digest;
+  return options;
+}
+
 Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem::path& output) {
   const manifest::Manifest& manifest = *stage.manifest;
   const std::filesystem::path checkpoints = stage.run_folder / "checkpoints";
-  auto made = train::Trainer::make(*stage.executor, trainer_parts(stage, manifest.optimizers), trainer_options(stage));
+  auto made = train::Trainer::make(*stage.executor, trainer_parts(stage, stage.dataset->train()), trainer_options(stage));
   if (!made) return made.error();
   train::Trainer& trainer = **made;
   if (auto done = restore_newest(trainer, stage, checkpoints); !done) return done.error();
@@ -198,6 +201,7 @@ Result<TrainReport> read_train_report(const std::filesystem::path& folder) {
   report.seconds = json.value("seconds", 0.0);
   report.average_seconds = json.value("average_seconds", 0.0);
   report.final_loss = json.value("final_loss", 0.0);
+  report.activity = train::activity_from_json(json.value("activity", Json::array()));
   report.tokens_per_second = json.value("tokens_per_second", 0.0);
   report.arena_bytes = json.value("arena_bytes", std::int64_t{0});
   return report;

@@ -30,6 +30,7 @@ struct TrainReport {
   double final_loss = 0;        // mean nats per token of the last tenth of the steps, at most 50
   double tokens_per_second = 0;
   std::int64_t arena_bytes = 0;
+  std::vector<train::BlockActivity> activity;  // over the first steps
 };
 
 struct TrainStage {
@@ -45,6 +46,10 @@ struct TrainStage {
 
 // Code::cancelled when a signal asked to stop: a checkpoint is written then. `output` receives the files named above.
 Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem::path& output);
+// What the trainer of such a stage is made of.
+train::TrainerParts trainer_parts(const TrainStage& stage, const data::TokenStream& tokens);
+train::TrainerOptions trainer_options(const TrainStage& stage);
+
 Result<TrainReport> read_train_report(const std::filesystem::path& folder);
 
 }  // namespace caddie::pipeline

@@ -56,6 +56,7 @@ plugins::Claims claims_of(const manifest::PluginEntry& entry) {
   plugins::Claims claims;
   claims.roles = from.roles;
   claims.names = from.names;
+  claims.except = from.except;
   if (from.layers) claims.layers = *from.layers;
   claims.min_elements = from.min_elements;
   if (from.max_elements < (std::int64_t{1} << 53)) claims.max_elements = from.max_elements;

@@ -106,7 +106,7 @@ Outcome Workplace::caddie_killed(const std::vector<std::string>& arguments, int 
     ::dup2(out, STDOUT_FILENO);
     ::dup2(err, STDERR_FILENO);
     ::setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
-    ::unsetenv("CADDIE_PLUGIN_PATH");
+    ::setenv("CADDIE_PLUGIN_PATH", plugin_path_.c_str(), 1);
     std::vector<char*> argv = {const_cast<char*>(program.c_str())};
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);

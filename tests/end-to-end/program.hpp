@@ -26,6 +26,9 @@ class Workplace {
   void write(const std::string& name, const std::string& text) const;
   [[nodiscard]] std::string read(const std::filesystem::path& path) const;
 
+  // CADDIE_PLUGIN_PATH of the programs run from now on; empty at first.
+  void plugin_path(const std::filesystem::path& folder) { plugin_path_ = folder; }
+
   // Runs `caddie arguments...` here and waits.
   [[nodiscard]] Outcome caddie(const std::vector<std::string>& arguments) const;
   // The same, but the process gets SIGKILL after so many milliseconds.
@@ -35,6 +38,7 @@ class Workplace {
 
  private:
   std::filesystem::path folder_;
+  std::filesystem::path plugin_path_;
 };
 
 }  // namespace caddie::end_to_end

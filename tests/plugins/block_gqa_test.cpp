@@ -96,17 +96,14 @@ TEST(Gqa, SegmentsDoNotSeeEachOther) {
   for (std::size_t i = 16; i < 48; ++i) EXPECT_EQ(before[i], after[i]);
 }
 
-TEST(Gqa, StartsAsTheIdentityOrScaled) {  // G60
+TEST(Gqa, StartsAsTheIdentity) {
   const Session zero = attention();
   for (const char* name : {"q.weight", "k.weight", "v.weight"}) {
-    EXPECT_EQ(parameter(zero, name).initialiser.kind, CADDIE_INIT_ORTHOGONAL);
-    EXPECT_EQ(parameter(zero, name).initialiser.a, 1);
+    EXPECT_EQ(parameter(zero, name).initialiser.kind, CADDIE_INIT_UNIFORM);
+    EXPECT_EQ(parameter(zero, name).initialiser.b, 0.25);  // 1 / sqrt(16 inputs)
     EXPECT_EQ(parameter(zero, name).role, "matrix");
   }
   EXPECT_EQ(parameter(zero, "proj.weight").initialiser.kind, CADDIE_INIT_ZEROS);
-  const Session scaled = attention({{"proj_init", "orthogonal-scaled"}});
-  EXPECT_EQ(parameter(scaled, "proj.weight").initialiser.kind, CADDIE_INIT_ORTHOGONAL);
-  EXPECT_NEAR(parameter(scaled, "proj.weight").initialiser.a, 0.2132007164, 1e-9);
 }
 
 TEST(Gqa, RefusesHeadsThatDoNotGroup) {

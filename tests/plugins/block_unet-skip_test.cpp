@@ -76,15 +76,55 @@ TEST(UnetSkip, PairsLastInFirstOut) {  // G13
   EXPECT_EQ(pairs({0, 1, 2, 3, 4, 5, 4, 5, 4, 5, 6, 7, 8, 9, 10}, 7), (std::vector<int>{6, 5, 4, 3, 2, 1, 0, -1}));
 }
 
-TEST(UnetSkip, RowsMayBeMoreThanThePlanHasButNotFewer) {
-  const Session more = build_hook(first_decoder_visit({{"rows", 8}}));
-  EXPECT_EQ(more.built().parameters.at(0).shape, (graph::Shape{8, 4}));
-  HookCase deeper = first_decoder_visit({{"rows", 1}});
-  deeper.visits = {0, 1, 0, 1};
-  deeper.encoder = 2;
-  deeper.visit = 3;
-  const std::string message = message_of([&] { build_hook(deeper); });
-  EXPECT_NE(message.find("has 2 skips"), std::string::npos) << message;
+TEST(UnetSkip, ImmediateRepeatsAreOneStep) {
+  // PR #1033: only the last run of layer 4 is kept, only the first of layer 5 takes.
+  EXPECT_EQ(pairs({0, 1, 2, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10}, 6), (std::vector<int>{5, -1, 3, 2, 1, 0, -1}));
+  EXPECT_EQ(pairs({0, 0, 1, 2, 2, 3, 3, 3}, 4), (std::vector<int>{3, 2, -1, -1}));  // a repeat across the split is none
+  EXPECT_EQ(pairs({0, 1, 0, 1, 0, 1}, 3), (std::vector<int>{2, 1, 0}));
+}
+
+// The rows of the weights in a whole model with two layers, of which layer 0 comes twice more from half of the run on.
+std::vector<std::int64_t> rows(double progress, const nlohmann::json& config, std::vector<Note>* notes = nullptr) {
+  const Dims dims = {.vocab = 8, .dim = 4, .heads = 2, .kv_heads = 2, .head_dim = 2, .layers = 2};
+  BuildRequest request;
+  request.context = 2;
+  request.progress = progress;
+  const Session session = build_model(dims,
+                                      {{"token-embedding"},
+                                       {"rms-norm"},
+                                       {"depth-recurrence", {{"start", 0}, {"end", 1}, {"enable_at", 0.5}}},
+                                       {"sequential-layer"},
+                                       {"gqa"},
+                                       {"mlp"},
+                                       {"act-relu2"},
+                                       {"plain-residual"},
+                                       {"unet-skip", config},
+                                       {"tied-head"},
+                                       {"cross-entropy"}},
+                                      request);
+  if (notes != nullptr) *notes = session.built().notes;
+  std::vector<std::int64_t> found;
+  for (const TensorDeclaration& tensor : session.built().parameters) {
+    if (tensor.instance == "unet-skip") found.push_back(tensor.shape[0]);
+  }
+  return found;
+}
+
+TEST(UnetSkip, RowsAreThoseOfThePlanAtTheEnd) {
+  EXPECT_EQ(rows(0, {}), (std::vector<std::int64_t>{3}));
+  EXPECT_EQ(rows(0.6, {{"mode", "gate"}}), (std::vector<std::int64_t>{3, 3}));
+  EXPECT_EQ(rows(0.6, {{"rows", 8}}), (std::vector<std::int64_t>{8}));
+  EXPECT_EQ(rows(0, {{"rows", 2}}), (std::vector<std::int64_t>{2}));
+  const std::string message = message_of([] { rows(0.6, {{"rows", 2}}); });
+  EXPECT_NE(message.find("\"rows\" is 2, but this plan of visits has more skips"), std::string::npos) << message;
+}
+
+TEST(UnetSkip, NotesItsPairs) {
+  std::vector<Note> notes;
+  rows(0.6, {}, &notes);
+  std::vector<std::string> found;
+  for (const Note& note : notes) found.push_back(std::to_string(note.visit) + " " + note.key + " " + note.json);
+  EXPECT_EQ(found, (std::vector<std::string>{"3 skip [0, 2]", "4 skip [1, 1]", "5 skip [2, 0]"}));
 }
 
 }  // namespace

@@ -100,6 +100,21 @@ TEST(Owners, TheRestMayBeEmptyOnlyWhenAllowed) {
   EXPECT_TRUE(assign_owners(kTensors, std::vector<Claimant>{{"all", all}, {"rest", {}, true}}, "quantizer"));
 }
 
+TEST(Claims, ExceptionsAreLeftToOthers) {
+  const Claims claim = claims(R"({"role": "matrix", "except": "*.attn.*"})");
+  EXPECT_TRUE(claim.matches({"blocks.0.mlp.up.weight", "matrix", 0, 8}));
+  EXPECT_FALSE(claim.matches({"blocks.0.attn.q.weight", "matrix", 0, 8}));
+  EXPECT_EQ(claim.text(), "role \"matrix\", but not name \"*.attn.*\"");
+
+  const Claims rest = claims(R"({"except": ["a", "b"]})");
+  EXPECT_TRUE(rest.rest());
+  EXPECT_EQ(rest.text(), "the rest, but not name \"a\" or \"b\"");
+  const std::vector<TensorKey> tensors = {{"a", "scalar", -1, 1}, {"c", "scalar", -1, 1}};
+  const auto owners = assign_owners(tensors, std::vector<Claimant>{{"rest", rest}}, "optimizer");
+  ASSERT_FALSE(owners.ok());
+  EXPECT_THAT(owners.error().text, AllOf(HasSubstr("no optimizer claims a;"), Not(HasSubstr("c;"))));
+}
+
 // The mixed routing of PR #388 and #1033: small tensors first, then attention and MLP, then the rest. (G64)
 TEST(Owners, MixedRouting) {
   const std::vector<TensorKey> tensors = {{"tok_emb.weight", "", -1, 1024 * 512},

@@ -1,4 +1,4 @@
-// What is run: plugins found, hooks, models, updates and averages built. session.cpp runs them.
+// What is run: plugins found, and blocks attached; runner/check builds and runs.
 #include "tests/plugins/harness.hpp"
 
 #include <gtest/gtest.h>
@@ -28,10 +28,6 @@ void throw_unless_ok(const Result<void>& result) {
   if (!result) throw std::runtime_error(result.error().message());
 }
 
-void throw_unless_ok(caddie_code code, const caddie_error& error) {
-  if (code != CADDIE_OK) throw std::runtime_error(to_error(code, error, "").message());
-}
-
 const Registry& registry() {
   static const Registry found = [] {
     ScanOptions options;
@@ -57,39 +53,11 @@ json with_defaults(const Description& plugin, const json& config) {
   return full;
 }
 
-// Sum of the values with irregular weights; a scalar that depends on every element.
-Value probe(graph::Graph& graph, const std::vector<Value>& values) {
-  const graph::Emitter emit{graph};
-  Value total = emit.scalar(0);
-  int salt = 100;
-  for (const Value value : values) {
-    if (value == 0 || graph.dtype(value) != graph::DType::f32) continue;
-    const graph::Shape shape = graph.shape(value);
-    graph::Attributes weights;
-    weights.set("values", wave(shape, salt++).values)
-        .set("shape", graph::to_axes(shape))
-        .set("dtype", std::int64_t{CADDIE_F32});
-    const Value weighted = emit.mul(value, graph.emit(graph::Op::constant, {}, std::move(weights)));
-    total = emit.add(total, emit.reduce(graph::Op::reduce_sum, weighted, {}, false));
-  }
-  return total;
-}
-
 Value leaf(graph::Graph& graph, const std::string& name, const Array& array) {
   return graph.leaf(LeafKind::input, name, array.dtype, array.shape);
 }
 
 }  // namespace
-
-Array real(graph::Shape shape, std::vector<double> values) { return {shape, std::move(values), graph::DType::f32}; }
-Array whole(graph::Shape shape, std::vector<double> values) { return {shape, std::move(values), graph::DType::i32}; }
-
-Array wave(graph::Shape shape, int salt, double size) {
-  std::vector<double> values;
-  for (std::int64_t i = 0; i < shape.elements(); ++i)
-    values.push_back(size * std::sin(1.7 * static_cast<double>(i) + 0.9 * salt + 0.3));
-  return real(shape, std::move(values));
-}
 
 Object make_plugin(std::string_view interface, std::string_view id, const json& config, std::string instance) {
   const Description* plugin = registry().find(interface, id);
@@ -109,33 +77,16 @@ Session build_hook(const HookCase& test) {
   Dims dims = test.dims;
   dims.layers = std::max(dims.layers, 1);
   auto blocks = std::make_shared<Blocks>(dims, test.blocks);
-  Build build(dims, test.request, &blocks->model->blocks());
-  build.set_visits(test.visits, test.encoder);
-  for (const auto& [name, array] : test.wires) build.set_wire(name, leaf(build.graph(), "wire." + name, array));
-  std::vector<Value> inputs;
-  for (std::size_t i = 0; i < test.inputs.size(); ++i) {
-    inputs.push_back(leaf(build.graph(), "in" + std::to_string(i), test.inputs[i]));
-  }
-  build.enter_visit(test.visit);
-  const std::vector<Value> made = build.run_hook(test.hook, test.part, inputs, test.outputs);
-  throw_unless_ok(build.status());
-  std::map<std::string, Value> outputs;
-  for (std::size_t i = 0; i < made.size(); ++i) outputs["out" + std::to_string(i)] = made[i];
-  const Value loss = probe(build.graph(), made);
-  Session session(build.take(), outputs, loss);
+  Session session(
+      check::hook_session(blocks->model->blocks(), {test.hook, test.part, test.inputs, test.outputs, test.wires, dims,
+                                                    test.request, test.visits, test.encoder, test.visit}));
   session.keep(blocks);
-  for (const auto& [name, array] : test.wires) session.set("wire." + name, array.values);
-  for (std::size_t i = 0; i < test.inputs.size(); ++i) session.set("in" + std::to_string(i), test.inputs[i].values);
   return session;
 }
 
 Session build_model(const Dims& dims, const std::vector<BlockUse>& uses, const BuildRequest& request) {
   auto blocks = std::make_shared<Blocks>(dims, uses);
-  BuildResult built = value_or_throw(blocks->model->build(request));
-  std::map<std::string, Value> outputs;
-  for (const char* name : {"logits", "nll", "lse", "entropy"}) outputs[name] = built.wire(name);
-  const Value loss = built.wire("loss");
-  Session session(std::move(built), outputs, loss);
+  Session session(check::model_session(*blocks->model, request));
   session.keep(blocks);
   return session;
 }
@@ -168,68 +119,51 @@ Session build_loss(const std::vector<BlockUse>& uses, const Array& logits, const
 }
 
 Session build_update(const std::shared_ptr<Object>& optimizer, const graph::Shape& shape, const std::string& role) {
-  static const std::vector<BlockInstance> no_blocks;
-  Build build({}, {}, &no_blocks);
-  caddie_update update = {};
-  update.struct_size = sizeof update;
-  update.parameter = build.declare_bank("bank", shape);
-  update.gradient = build.graph().leaf(LeafKind::input, "gradient", graph::DType::f32, shape);
-  update.scale = build.graph().leaf(LeafKind::input, "scale", graph::DType::f32, {});
-  update.bank = "bank";
-  update.role = role.c_str();
-  build.set_instance(optimizer->instance());
-  build.set_state_prefix("bank");
-  Value next = 0;
-  caddie_error error = fresh_error();
-  throw_unless_ok(optimizer->table<caddie_optimizer>().update(optimizer->abi(), to_abi(&build), &update, &next, &error),
-                  error);
-  throw_unless_ok(build.status());
-  build.graph().update(update.parameter, next);
-  Session session(build.take(), {}, 0);
+  const auto& table = optimizer->table<caddie_optimizer>();
+  Session session(
+      check::build_update(
+          optimizer->instance(),
+          [&](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
+            return table.update(optimizer->abi(), build, update, parameter, error);
+          },
+          shape, role),
+      {}, 0);
   session.keep(optimizer);
   session.set("scale", {1});
   return session;
 }
 
 Session build_accumulate(const std::shared_ptr<Object>& averager, const graph::Shape& shape) {
-  static const std::vector<BlockInstance> no_blocks;
-  Build build({}, {}, &no_blocks);
-  const Value bank = build.declare_bank("bank", shape);
-  build.set_instance(averager->instance());
-  build.set_state_prefix("bank");
-  caddie_error error = fresh_error();
-  throw_unless_ok(averager->table<caddie_averager>().accumulate(averager->abi(), to_abi(&build), "bank", bank, &error),
-                  error);
-  throw_unless_ok(build.status());
-  Session session(build.take(), {}, 0);
+  const auto& table = averager->table<caddie_averager>();
+  Session session(check::build_accumulate(
+                      averager->instance(),
+                      [&](caddie_build* build, caddie_value parameter, caddie_error* error) {
+                        return table.accumulate(averager->abi(), build, "bank", parameter, error);
+                      },
+                      shape),
+                  {}, 0);
   session.keep(averager);
   return session;
 }
 
 Session build_finish(const std::shared_ptr<Object>& averager, const graph::Shape& shape) {
-  static const std::vector<BlockInstance> no_blocks;
-  Build build({}, {}, &no_blocks);
-  const Value bank = build.declare_bank("bank", shape);
-  const Value current = build.graph().leaf(LeafKind::input, "current", graph::DType::f32, shape);
-  build.set_instance(averager->instance());
-  build.set_state_prefix("bank");
-  Value final = 0;
-  caddie_error error = fresh_error();
-  throw_unless_ok(
-      averager->table<caddie_averager>().finish(averager->abi(), to_abi(&build), "bank", bank, current, &final, &error),
-      error);
-  throw_unless_ok(build.status());
-  Session session(build.take(), {{"final", final}}, 0);
+  const auto& table = averager->table<caddie_averager>();
+  BuildResult built = check::build_finish(
+      averager->instance(),
+      [&](caddie_build* build, caddie_value parameter, caddie_value current, caddie_value* out, caddie_error* error) {
+        return table.finish(averager->abi(), build, "bank", parameter, current, out, error);
+      },
+      shape);
+  const Value final = built.wire("final");
+  Session session(std::move(built), {{"final", final}}, 0);
   session.keep(averager);
   return session;
 }
 
-caddie_step step_at(std::int64_t step, double scale) {
-  caddie_step at = {};
-  at.struct_size = sizeof at;
-  at.step = step;
-  at.scale = scale;
-  return at;
+void Session::expect_gradients(double tolerance) {
+  const check::GradientComparison made = compare_gradients(tolerance, 16);
+  for (const check::GradientMismatch& wrong : made.mismatches)
+    EXPECT_NEAR(wrong.measured, wrong.expected, tolerance * wrong.size) << "gradient of " << wrong.leaf;
 }
 
 void expect_near(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance) {

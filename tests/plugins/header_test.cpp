@@ -26,11 +26,13 @@ struct Language {
 TEST(Headers, TheAbiCompilesAloneAndTwice) {
   const TemporaryFolder folder;
   ASSERT_TRUE(write_atomically(folder.path() / "abi.inc",
-                               "#include <caddie/abi.h>\n#include <caddie/abi.h>\nint unused_here;\n")
+                               "#include <caddie/abi.h>\n#include <caddie/abi.h>\n#include <caddie/ops.h>\n"
+                               "#include <caddie/ops.h>\nint unused_here;\n")
                   .ok());
   const Language languages[] = {{{"gcc", "clang"}, "c", "c99 -Wpadded"},
                                 {{"gcc", "clang"}, "c", "c11"},
                                 {{"g++", "clang++"}, "c++", "c++11"},
+                                {{"g++", "clang++"}, "c++", "c++14"},
                                 {{"g++", "clang++"}, "c++", "c++17"},
                                 {{"g++", "clang++"}, "c++", "c++20"}};
   int checked = 0;

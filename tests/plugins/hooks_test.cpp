@@ -47,8 +47,9 @@ TEST(Hooks, EveryHookIsWellFormed) {
     EXPECT_TRUE(names.insert(hook.name).second) << hook.name;
     EXPECT_FALSE(hook.text.empty()) << hook.name;
     EXPECT_EQ(find_hook(hook.name), &hook);
-    EXPECT_EQ(hook.kind == HookKind::plan, hook.inputs.empty()) << hook.name;
-    EXPECT_EQ(hook.kind == HookKind::plan, hook.outputs.empty()) << hook.name;
+    const bool has_values = hook.kind == HookKind::provide || hook.kind == HookKind::chain;
+    EXPECT_EQ(has_values, !hook.inputs.empty()) << hook.name;
+    EXPECT_EQ(has_values, !hook.outputs.empty()) << hook.name;
     if (hook.kind == HookKind::chain) {
       EXPECT_EQ(hook.inputs, hook.outputs) << hook.name;
     }

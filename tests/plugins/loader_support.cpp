@@ -91,7 +91,10 @@ Rows OpenLoader::next(std::int64_t rows, std::int64_t context, std::int64_t rank
   const auto cells = static_cast<std::size_t>(rows * context);
   std::vector<std::int32_t> tokens(cells, -1);
   std::vector<std::int32_t> targets(cells, -1);
-  const caddie_batch batch = {sizeof batch, 0, rows, context, rank, ranks, tokens.data(), targets.data(), nullptr};
+  const bool marks = table_->has_segments(abi_) != 0;
+  std::vector<std::int32_t> segments(marks ? cells : 0, -1);
+  const caddie_batch batch = {
+      sizeof batch, 0, rows, context, rank, ranks, tokens.data(), targets.data(), marks ? segments.data() : nullptr};
   caddie_error error = fresh_error();
   if (table_->next(abi_, &batch, &error) != CADDIE_OK) throw std::runtime_error(error.text);
   Rows made;
@@ -99,6 +102,7 @@ Rows OpenLoader::next(std::int64_t rows, std::int64_t context, std::int64_t rank
     const auto from = static_cast<std::ptrdiff_t>(at);
     made.tokens.emplace_back(tokens.begin() + from, tokens.begin() + from + context);
     made.targets.emplace_back(targets.begin() + from, targets.begin() + from + context);
+    if (marks) made.segments.emplace_back(segments.begin() + from, segments.begin() + from + context);
   }
   return made;
 }
@@ -150,8 +154,10 @@ void expect_same_for_ranks(std::string_view id, const MemoryShards& shards, cons
       const Rows part = ranks[static_cast<std::size_t>(rank)]->next(kRows, kContext, rank, kRanks);
       together.tokens.insert(together.tokens.end(), part.tokens.begin(), part.tokens.end());
       together.targets.insert(together.targets.end(), part.targets.begin(), part.targets.end());
+      together.segments.insert(together.segments.end(), part.segments.begin(), part.segments.end());
     }
-    for (auto* side : {&expected.tokens, &expected.targets, &together.tokens, &together.targets}) {
+    for (auto* side : {&expected.tokens, &expected.targets, &expected.segments, &together.tokens, &together.targets,
+                       &together.segments}) {
       std::ranges::sort(*side);
     }
     EXPECT_EQ(together, expected) << "batch " << batch;

@@ -48,6 +48,7 @@ std::vector<std::vector<std::int32_t>> telling_shards(const std::vector<std::siz
 
 struct Rows {
   std::vector<std::vector<std::int32_t>> tokens, targets;  // by row
+  std::vector<std::vector<std::int32_t>> segments = {};    // none where the loader gives none
   bool operator==(const Rows&) const = default;
 };
 

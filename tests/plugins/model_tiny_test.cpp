@@ -162,9 +162,7 @@ TEST(TinyModelStart, OnlyDocumentedZeroChainsStandStill) {
 TEST(TinyModelStart, ScaledProjectionsLeaveNothingStill) {
   Variant tiny = variant(0);
   tiny.dims.layers = 4;
-  for (BlockUse& block : tiny.blocks) {
-    if (block.id == "gqa" || block.id == "mlp") block.config["proj_init"] = "orthogonal-scaled";
-  }
+  tiny.blocks.push_back({"ortho-init", {{"outputs", "orthogonal-scaled"}, {"min_side", 1}}});
   Session session = tiny.build();
   EXPECT_EQ(still(session), std::set<std::string>{});
 }

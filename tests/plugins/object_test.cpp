@@ -69,7 +69,8 @@ const caddie_host_hooks kHooks = {
       *reinterpret_cast<Seen*>(hooks) = {hook, phase, function, user};
       return CADDIE_OK;
     },
-    [](caddie_hooks*, const char*, caddie_plan_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; }};
+    [](caddie_hooks*, const char*, caddie_plan_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; },
+    [](caddie_hooks*, const char*, caddie_init_function, void*) -> caddie_code { return CADDIE_ERROR_ARGUMENT; }};
 
 Seen attach(const Object& object) {
   Seen seen;
@@ -315,7 +316,7 @@ TEST_F(Objects, MakingAndEndingLeavesNothingBehind) {
   };
   cycle(200);
   const std::size_t before = resident_pages();
-  cycle(2000);
+  cycle(10000);
   EXPECT_LT(resident_pages(), before + (std::size_t{1} << 20) / 4096);
 }
 

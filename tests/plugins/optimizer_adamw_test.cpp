@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/plugins/harness.hpp"
+#include "tests/plugins/oracle.hpp"
 
 namespace caddie::plugins::test {
 namespace {
@@ -37,6 +37,18 @@ TEST(AdamW, TwoStepsOfAdapters) {  // G25
   const auto p = two_steps(session);
   expect_near(p[0], {0.99985, -0.499875, 0.2499875});
   expect_near(p[1], {0.9999339027, -0.4999133474, 0.2498339333});
+}
+
+TEST(AdamW, EqualsTheOracle) {  // five steps, a falling schedule
+  Session session =
+      adamw({{"lr", 0.02}, {"beta1", 0.9}, {"beta2", 0.99}, {"eps", 1e-3}, {"weight_decay", 0.3}}, {2, 3});
+  session.set("bank", wave({2, 3}, 1).values);
+  for (int step = 0; step < 5; ++step) {
+    session.set("gradient", wave({2, 3}, 21 + step, 0.1 * (step + 1)).values);
+    session.set("scale", {1 - 0.15 * (step + 1)});
+    session.run(step);
+  }
+  expect_near(session.get("bank"), flat(oracle()["adamw"]), 1e-10);
 }
 
 TEST(AdamW, AnyShapeAndTheScheduleScalesDecayToo) {

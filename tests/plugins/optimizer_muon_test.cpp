@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tests/plugins/harness.hpp"
+#include "tests/plugins/oracle.hpp"
 
 namespace caddie::plugins::test {
 namespace {
@@ -93,6 +93,27 @@ TEST(Muon, TwoSteps) {  // G23
   const auto equalised = two_steps(with_rows(kPolar));
   expect_near(equalised[0], {0.4777109093, -0.2567084729, 0.1079567447, 0.1830486908, -0.2988308673, 0.3819430991});
   expect_near(equalised[1], {0.464668312, -0.2469305106, 0.09191183468, 0.166781554, -0.2889660584, 0.3688839947});
+}
+
+TEST(Muon, EqualsTheOracle) {  // momentum that warms up, a falling schedule, decay, a bank of two tall matrices
+  for (const nlohmann::ordered_json& golden : oracle()["muon"]) {
+    SCOPED_TRACE(golden["ns_table"].get<std::string>() + (golden["row_normalise"] ? ", rows" : ""));
+    Session session = build_update(muon({{"ns_table", golden["ns_table"]},
+                                         {"row_normalise", golden["row_normalise"]},
+                                         {"lr", 0.03},
+                                         {"weight_decay", 0.1},
+                                         {"momentum_start", 0.8},
+                                         {"momentum", 0.95},
+                                         {"momentum_steps", 3}}),
+                                   {2, 4, 3});
+    session.set("bank", wave({2, 4, 3}, 1).values);
+    for (int step = 0; step < 4; ++step) {
+      session.set("gradient", wave({2, 4, 3}, 10 + step).values);
+      session.set("scale", {1 - 0.2 * step});
+      session.run(step);
+    }
+    expect_near(session.get("bank"), flat(golden["weights"]), 1e-10);
+  }
 }
 
 TEST(Muon, TheMatricesOfABankDoNotMix) {

@@ -97,6 +97,12 @@ TEST(ManifestOverride, DisableAsksWhenSeveralFit) {
             "--disable noise: \"noise\" is several entries; say which: blocks.fourth, blocks.third\n");
 }
 
+TEST(ManifestOverride, ABlockTakesTheOptimizerOfItsNameWithIt) {
+  const Resolution result = base_with({{Kind::set, "optimizers.gate.use=sgd"}, {Kind::disable, "gate"}});
+  ASSERT_TRUE(result.ok()) << format_issues(result.issues);
+  for (const PluginEntry* entry : all_entries(result.manifest)) EXPECT_NE(entry->name, "gate") << entry->section;
+}
+
 TEST(ManifestOverride, EnableBringsBackWhatAChildSwitchedOff) {
   const testing::Files files = child_of_base(R"("blocks": {"noise": null})");
   EXPECT_EQ(resolve_files(files).manifest.blocks.size(), 1U);

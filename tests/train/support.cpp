@@ -51,8 +51,9 @@ TinyModel::TinyModel(const std::vector<BlockUse>& more) {
                                 {"rms-norm"},
                                 {"sequential-layer"},
                                 {"plain-residual"},
-                                {"gqa", {{"proj_init", "orthogonal-scaled"}}},
-                                {"mlp", {{"mult", 2}, {"proj_init", "orthogonal-scaled"}}},
+                                {"gqa"},
+                                {"mlp", {{"mult", 2}}},
+                                {"ortho-init", {{"outputs", "orthogonal-scaled"}, {"min_side", 1}}},
                                 {"act-relu2"},
                                 {"tied-head"},
                                 {"cross-entropy"}};

@@ -32,6 +32,7 @@ struct Swa : Averager {
   }
 
   Value finish(Graph& g, const std::string&, Value parameter, Value current) const override {
+    if (blend.value() == 0) return current;
     const Value count = g.state("count", {});
     const Value mean = g.state("sum", parameter.shape()) / g.max(count, 1);
     const Value mixed = (1 - blend) * current + blend * mean;

@@ -4,8 +4,8 @@
 //   y_i = softmax(q_i k_j^T / sqrt(P)) v_j,   query head i reads key/value head j = floor(i / (H/K)), P channels a head
 //   out = [y_1 .. y_H] Wo^T
 //
-// Wq, Wk, Wv start orthogonal. Wo starts at zero, so that every layer starts as the identity: Wq, Wk and Wv get their
-// first gradient in the second step, once Wo has moved. K = H is ordinary multi-head attention.
+// Wo starts at zero, so that every layer starts as the identity: Wq, Wk and Wv get their first gradient in the second
+// step, once Wo has moved. K = H is ordinary multi-head attention.
 #include <caddie/plugin.hpp>
 
 #include <cmath>
@@ -18,12 +18,6 @@ struct Gqa : Block {
   static constexpr Identity identity{.id = "gqa",
                                      .summary = "causal attention with fewer key/value heads than query heads",
                                      .citation = "Ainslie et al. 2023, arXiv:2305.13245"};
-
-  Text proj_init{this,
-                 "proj_init",
-                 "zero",
-                 "start of the output projection: zero, or orthogonal times 1/sqrt(2 layers)",
-                 {"zero", "orthogonal-scaled"}};
 
   void attach(Hooks& hooks) override { hooks.provide("attn", &Gqa::attend); }
 
@@ -42,17 +36,13 @@ struct Gqa : Block {
     const double scale = 1 / std::sqrt(static_cast<double>(P));
     const Value y = g.attention(q, k, v, scale, true, g.wire_or_none("segments"));
     const Value joined = g.hook("attn.y", {y, v, n}).reshape({B, T, H * P});
-    return g.linear(joined, "proj.weight", D, projection(g));
+    return g.linear(joined, "proj.weight", D, Init::zeros());
   }
 
  private:
   [[nodiscard]] static Value heads(Graph& g, Value n, const char* name, int64_t count) {  // [B, T, count, P]
     const int64_t P = g.info().head_dim;
-    return g.linear(n, name, count * P, Init::orthogonal()).reshape({n.dim(0), n.dim(1), count, P});
-  }
-
-  [[nodiscard]] Init projection(const Graph& g) const {
-    return proj_init == "zero" ? Init::zeros() : Init::orthogonal(1 / std::sqrt(2.0 * g.layers()));
+    return g.linear(n, name, count * P, Init::fan_in(n.dim(2))).reshape({n.dim(0), n.dim(1), count, P});
   }
 };
 

@@ -1,6 +1,6 @@
 // The MLP of a layer: up, an activation that another block provides, down (Vaswani et al. 2017, arXiv:1706.03762).
 //
-//   out = act(n Wup^T) Wdown^T,   Wup [mult*D, D] orthogonal, Wdown [D, mult*D] zero
+//   out = act(n Wup^T) Wdown^T,   Wup [mult*D, D], Wdown [D, mult*D] starts at zero
 //
 // A zero Wdown makes the layer start as the identity: Wup gets its first gradient in the second step.
 #include <caddie/plugin.hpp>
@@ -17,19 +17,13 @@ struct Mlp : Block {
                                      .citation = "Vaswani et al. 2017, arXiv:1706.03762"};
 
   Number mult{this, "mult", 4, "hidden channels over model channels", range(0.01, 1000)};
-  Text proj_init{this,
-                 "proj_init",
-                 "zero",
-                 "start of the down projection: zero, or orthogonal times 1/sqrt(2 layers)",
-                 {"zero", "orthogonal-scaled"}};
 
   void attach(Hooks& hooks) override { hooks.provide("mlp", &Mlp::run); }
 
   Value run(Graph& g, Value n) const {  // n [B, T, D] -> [B, T, D]
     const int64_t D = n.dim(-1);
-    const Value hidden = g.hook("mlp.act", {g.linear(n, "up.weight", width(D), Init::orthogonal())});
-    const Init down = proj_init == "zero" ? Init::zeros() : Init::orthogonal(1 / std::sqrt(2.0 * g.layers()));
-    return g.linear(hidden, "down.weight", D, down);
+    const Value hidden = g.hook("mlp.act", {g.linear(n, "up.weight", width(D), Init::fan_in(D))});
+    return g.linear(hidden, "down.weight", D, Init::zeros());
   }
 
  private:

@@ -51,6 +51,7 @@ struct PartialRope : Block {
     std::vector<double> cosines;
     std::vector<double> sines;
     const std::vector<double> theta = frequencies(R, T);
+    g.note("base", used_base(R, T));
     for (int64_t t = 0; t < T; ++t) {
       for (const double frequency : theta) {
         cosines.push_back(std::cos(static_cast<double>(t) * frequency));
@@ -73,15 +74,22 @@ struct PartialRope : Block {
     return R;
   }
 
-  [[nodiscard]] std::vector<double> frequencies(int64_t R, int64_t T) const {
-    const double stretch = std::max(1.0, static_cast<double>(T) / static_cast<double>(train_len.value()));
+  [[nodiscard]] double stretch(int64_t T) const {
+    return std::max(1.0, static_cast<double>(T) / static_cast<double>(train_len.value()));
+  }
+
+  [[nodiscard]] double used_base(int64_t R, int64_t T) const {
     const auto channels = static_cast<double>(R);
-    const double used_base = scaling == "ntk" ? base * std::pow(stretch, channels / (channels - 2)) : base.value();
+    return scaling == "ntk" ? base * std::pow(stretch(T), channels / (channels - 2)) : base.value();
+  }
+
+  [[nodiscard]] std::vector<double> frequencies(int64_t R, int64_t T) const {
+    const auto channels = static_cast<double>(R);
     std::vector<double> theta;
     for (int64_t j = 0; j < R / 2; ++j) {
       const double place = 2 * static_cast<double>(j) / channels;
-      double frequency = std::pow(used_base, -place);
-      if (scaling == "ramp") frequency /= 1 + std::clamp((place - 0.25) / 0.75, 0.0, 1.0) * (stretch - 1);
+      double frequency = std::pow(used_base(R, T), -place);
+      if (scaling == "ramp") frequency /= 1 + std::clamp((place - 0.25) / 0.75, 0.0, 1.0) * (stretch(T) - 1);
       theta.push_back(freq_rounding == "bf16" ? nearest_bf16(frequency) : frequency);
     }
     return theta;

@@ -5,6 +5,8 @@
 //   x1 = residual(m,  attn(norm(m)))
 //   x2 = residual(x1, mlp(norm(x1)))
 //
+// The stream passes the hook residual.in before a sub-layer's output joins it.
+//
 // It computes nothing itself: it opens the hooks that others fill.
 #include <caddie/plugin.hpp>
 
@@ -24,11 +26,11 @@ struct SequentialLayer : Block {
     const Value m = g.hook("layer.mix", {x});
     const Value n = g.hook("attn.in", {g.hook("norm", {m}, "attn")});
     const Value attended = g.hook("attn.out", {g.hook("attn", {n}), n});
-    const Value x1 = g.hook("residual", {m, attended}, "attn");
+    const Value x1 = g.hook("residual", {g.hook("residual.in", {m}, "attn"), attended}, "attn");
 
     const Value n1 = g.hook("mlp.in", {g.hook("norm", {x1}, "mlp")});
     const Value hidden = g.hook("mlp.out", {g.hook("mlp", {n1}), n1});
-    return g.hook("residual", {x1, hidden}, "mlp");
+    return g.hook("residual", {g.hook("residual.in", {x1}, "mlp"), hidden}, "mlp");
   }
 };
 

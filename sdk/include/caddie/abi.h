@@ -177,6 +177,74 @@ typedef struct caddie_host_graph { /* all [setup] */
   caddie_code (*status)(const caddie_graph*, caddie_error*);  /* the first mistake: operation, shapes, scope */
 } caddie_host_graph;
 
+/* ---- custom kernels: what the table of operations cannot do fast ------------------------------------------- */
+
+/* A kernel is a function for the processor with two duties: the same mathematics in operations of the table, and its
+ * gradient. The host checks one against the other, and runs the operations where it cannot run the function. */
+
+typedef struct caddie_kernel_call { /* some parts of one node; tensors are dense, row-major, 4 bytes an element */
+  uint32_t struct_size;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t reserved;
+  const void* const* inputs;
+  void* const* outputs;
+  const caddie_shape* const* input_shapes;
+  const caddie_shape* const* output_shapes;
+  const void* parameters; /* the node's, aligned to 16 bytes */
+  int64_t begin, end;     /* the parts to compute: [begin, end) */
+  void* scratch;          /* the node's scratch_bytes for this call alone, aligned to 64 bytes; holds anything */
+} caddie_kernel_call;
+
+typedef struct caddie_kernel_build { /* what a reference or a gradient is made of; lives while the function runs */
+  uint32_t struct_size;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t reserved;
+  caddie_graph* graph;
+  const struct caddie_host_graph* graph_service;
+  const struct caddie_host_kernel* kernel_service;
+  const caddie_value* inputs;
+  const void* parameters;       /* the node's */
+  const caddie_value* outputs;  /* gradient: what the kernel made; else NULL */
+  const caddie_value* adjoints; /* gradient: one for each output, 0 for those of CADDIE_I32; else NULL */
+  const uint8_t* wanted;        /* gradient: 1 for each input whose gradient is asked for; else NULL */
+  caddie_value* results;        /* reference: each output. gradient: the gradient of each input, 0 for none */
+} caddie_kernel_build;
+
+typedef struct caddie_kernel { /* constant data, valid until the process ends */
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* name; /* "decay-scan", for messages and profiles */
+  /* Writes every element of the parts [begin, end) and no other. Several threads at once, for different parts; same inputs,
+   * same bits, however the parts are cut into calls; allocates nothing, keeps nothing. [step] */
+  caddie_code (*compute)(const caddie_kernel_call*, caddie_error*);
+  /* The same in operations of the table, without random numbers. A pure function of what it is given. [setup] */
+  caddie_code (*reference)(const caddie_kernel_build*, caddie_error*);
+  /* The gradients of the inputs, other kernels allowed. NULL: a gradient through it is an error. [setup] */
+  caddie_code (*gradient)(const caddie_kernel_build*, caddie_error*);
+} caddie_kernel;
+
+typedef struct caddie_kernel_node { /* one use of a kernel */
+  uint32_t struct_size;
+  uint32_t input_count;                /* at most 16 */
+  uint32_t output_count;               /* 1 to 4 */
+  uint32_t parameters_size;            /* at most 4096 */
+  const caddie_value* inputs;
+  const caddie_shape* const* outputs;  /* their types and shapes */
+  const void* parameters;              /* copied. Nodes with equal inputs and equal bytes become one: no padding, no pointers */
+  int64_t parts;                       /* the outputs fall into so many parts that need nothing of each other, at least 1 */
+  uint64_t scratch_bytes;              /* at most 2^26 */
+} caddie_kernel_node;
+
+#define CADDIE_HOST_KERNEL "caddie.host.kernel/1.draft"
+typedef struct caddie_host_kernel { /* [setup] */
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* The first output of a new node; the others are the following numbers. 0 after any mistake, see status of the graph. */
+  caddie_value (*emit)(caddie_graph*, const caddie_kernel*, const caddie_kernel_node*);
+} caddie_host_kernel;
+
 /* ---- build: what is known while a graph is made ----------------------------------------------------------- */
 
 typedef struct caddie_build caddie_build;
@@ -195,6 +263,8 @@ typedef struct caddie_build_info {
   int32_t layer;          /* of the running hook, -1 outside the layers */
   int32_t bos;            /* id of the token that begins a document */
   const char* part;       /* "attn", "mlp", "embed", "head" for hooks that serve several places, else "" */
+  int32_t final_visits;         /* visits and encoder_visits as they are at the end of the run */
+  int32_t final_encoder_visits;
 } caddie_build_info;
 
 enum { CADDIE_INIT_ZEROS = 0, CADDIE_INIT_CONSTANT = 1, CADDIE_INIT_NORMAL = 2, CADDIE_INIT_UNIFORM = 3, CADDIE_INIT_ORTHOGONAL = 4,
@@ -263,6 +333,10 @@ typedef struct caddie_host_build { /* all [setup] */
    * switches there. In evaluation the answer is that of the end of the run. */
   int32_t (*progress_reached)(caddie_build*, double fraction);
   int32_t (*scale_below)(caddie_build*, double scale);
+
+  /* A fact about what is built, for `caddie plan`: `json` is a JSON value. It belongs to the running hook's visit; said
+   * again for the same visit, the last word holds. */
+  void (*note)(caddie_build*, const char* key, const char* json);
 } caddie_host_build;
 
 /* ---- objects, factory, entry ------------------------------------------------------------------------------ */
@@ -311,6 +385,10 @@ typedef struct caddie_visit_plan { /* which layer runs when */
 } caddie_visit_plan;
 typedef caddie_code (*caddie_plan_function)(void* user, caddie_build*, caddie_visit_plan* plan, caddie_error*);
 
+/* How a parameter starts: `start` is what its block, and the functions before this one, decided. */
+typedef caddie_code (*caddie_init_function)(void* user, caddie_build*, const caddie_tensor_spec* parameter,
+                                            caddie_initialiser* start, caddie_error*);
+
 #define CADDIE_HOST_HOOKS "caddie.host.hooks/1.draft"
 typedef struct caddie_host_hooks { /* [setup], while attach runs; user must live as long as the object */
   uint32_t struct_size;
@@ -318,6 +396,7 @@ typedef struct caddie_host_hooks { /* [setup], while attach runs; user must live
   caddie_code (*provide)(caddie_hooks*, const char* hook, caddie_hook_function, void* user);
   caddie_code (*chain)(caddie_hooks*, const char* hook, int32_t phase, caddie_hook_function, void* user); /* low phases first */
   caddie_code (*plan)(caddie_hooks*, const char* hook, caddie_plan_function, void* user);
+  caddie_code (*init)(caddie_hooks*, const char* hook, caddie_init_function, void* user);
 } caddie_host_hooks;
 
 #define CADDIE_BLOCK "caddie.block/1.draft"

@@ -21,6 +21,13 @@ namespace caddie {
 
 using VisitPlan = caddie_visit_plan;
 
+// A parameter that is about to be declared, as an init hook sees it.
+struct NewParameter {
+  std::string name;  // "proj.weight"; Graph::part() is its whole path
+  std::string role;
+  Lengths shape;
+};
+
 namespace detail {
 
 // A hook function of a plugin class with the object it belongs to.
@@ -73,6 +80,30 @@ struct PlanHook {
   Method method;
 };
 
+template <class C>
+struct InitHook {
+  C* object;
+  void (C::*method)(Graph&, const NewParameter&, Init&) const;
+  std::vector<double> values;  // what `start` points to afterwards
+
+  void call(caddie_build* build, const caddie_tensor_spec& parameter, caddie_initialiser& start) {
+    Graph graph(object->tables(), build);
+    const NewParameter made{parameter.name, parameter.role, {parameter.lengths, parameter.lengths + parameter.rank}};
+    Init init{start.kind, start.a, start.b};
+    if (start.kind == CADDIE_INIT_VALUES) {
+      std::size_t count = 1;
+      for (const int64_t length : made.shape) count *= static_cast<std::size_t>(length);
+      init.values.assign(start.values, start.values + count);
+    }
+    (object->*method)(graph, made, init);
+    start.kind = init.kind;
+    start.a = init.a;
+    start.b = init.b;
+    values = std::move(init.values);
+    start.values = values.empty() ? nullptr : values.data();
+  }
+};
+
 inline caddie_code call_hook(void* user, caddie_build* build, const caddie_value* inputs, uint32_t input_count,
                              caddie_value* outputs, uint32_t output_count, caddie_error* error) {
   return guarded(error, [&] { static_cast<HookFunction*>(user)->call(build, inputs, input_count, outputs, output_count); });
@@ -110,6 +141,19 @@ class Hooks {
       });
     };
     check(hook, table_->plan(hooks_, hook, call, bound.get()));
+  }
+  // This block changes how parameters start: void method(Graph&, const NewParameter&, Init&) const.
+  template <class C>
+  void init(const char* hook, void (C::*method)(Graph&, const NewParameter&, Init&) const) {
+    using Bound = detail::InitHook<C>;
+    auto bound = std::make_shared<Bound>(Bound{static_cast<C*>(plugin_), method, {}});
+    keep_->push_back(bound);
+    const caddie_init_function call = [](void* user, caddie_build* build, const caddie_tensor_spec* parameter,
+                                         caddie_initialiser* start, caddie_error* error) {
+      return detail::guarded(error, [&] { static_cast<Bound*>(user)->call(build, *parameter, *start); });
+    };
+    const bool known = CADDIE_HAS(table_, caddie_host_hooks, init);
+    check(hook, known ? table_->init(hooks_, hook, call, bound.get()) : CADDIE_ERROR_UNSUPPORTED);
   }
 
  private:

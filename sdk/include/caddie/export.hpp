@@ -18,7 +18,8 @@ struct Exported {
   // Made once from a default object: defaults and ranges stand in its members.
   static const caddie_descriptor& descriptor() {
     static const std::string schema = T().schema();
-    static const char* const needs[] = {CADDIE_HOST_CONFIG, CADDIE_HOST_RANDOM, CADDIE_HOST_GRAPH, CADDIE_HOST_BUILD, nullptr};
+    static const char* const needs[] = {CADDIE_HOST_CONFIG, CADDIE_HOST_RANDOM, CADDIE_HOST_GRAPH, CADDIE_HOST_BUILD,
+                                        T::identity.kernels ? CADDIE_HOST_KERNEL : nullptr, nullptr};
     static const caddie_descriptor descriptor = {
         sizeof(caddie_descriptor),
         (T::identity.deterministic ? static_cast<uint32_t>(CADDIE_DETERMINISTIC) : 0u) | (stateful ? static_cast<uint32_t>(CADDIE_STATEFUL) : 0u),

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <caddie/abi.h>
+#include <caddie/json_text.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -82,6 +84,11 @@ struct Init {
   static Init constant(double value) { return {CADDIE_INIT_CONSTANT, value, 0}; }
   static Init normal(double mean, double std) { return {CADDIE_INIT_NORMAL, mean, std}; }
   static Init uniform(double low, double high) { return {CADDIE_INIT_UNIFORM, low, high}; }
+  // What a linear map of I inputs starts with where nothing else is said: uniform within 1/sqrt(I).
+  static Init fan_in(int64_t inputs) {
+    const double bound = 1 / std::sqrt(static_cast<double>(inputs));
+    return uniform(-bound, bound);
+  }
   // Rows or columns orthonormal, whichever are fewer, times gain (Saxe et al. 2013, arXiv:1312.6120).
   static Init orthogonal(double gain = 1) { return {CADDIE_INIT_ORTHOGONAL, gain, 0}; }
   static Init list(std::vector<double> values) { return {CADDIE_INIT_VALUES, 0, 0, 0, std::move(values)}; }
@@ -105,11 +112,14 @@ class Graph {
     const caddie_host_graph* graph = nullptr;
     const caddie_host_build* build = nullptr;
     StepFunctions* step_functions = nullptr;
+    const caddie_host_kernel* kernel = nullptr;  // nullptr when the host has none
   };
   Graph(Tables tables, caddie_build* build) : tables_(tables), build_(build), graph_(tables.build->graph(build)) {
     info_.struct_size = sizeof info_;
     tables_.build->info(build_, &info_);
   }
+  // For the reference and the gradient of a custom kernel: operations alone.
+  Graph(Tables tables, caddie_graph* graph) : tables_(tables), build_(nullptr), graph_(graph) { info_.part = ""; }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
@@ -121,28 +131,32 @@ class Graph {
   [[nodiscard]] int layers() const { return info_.layers; }
   [[nodiscard]] std::string part() const { return info_.part; }
   // In evaluation: as at the end of the run.
-  [[nodiscard]] bool progress_reached(double fraction) const { return tables_.build->progress_reached(build_, fraction) != 0; }
-  [[nodiscard]] bool scale_below(double scale) const { return tables_.build->scale_below(build_, scale) != 0; }
+  [[nodiscard]] bool progress_reached(double fraction) const { return build().progress_reached(build_, fraction) != 0; }
+  [[nodiscard]] bool scale_below(double scale) const { return build().scale_below(build_, scale) != 0; }
+  // A fact about what is built, for `caddie plan`. It belongs to the visit that is being built.
+  void note(const char* key, double value) const { note_json(key, detail::number_text(value)); }
+  void note(const char* key, const char* text) const { note_json(key, detail::quoted(text)); }
+  void note(const char* key, std::initializer_list<double> list) const { note_json(key, detail::list_text(list)); }
 
   // ---- tensors that outlive a step --------------------------------------------------------------------------
   Value parameter(const char* name, const char* role, const Lengths& shape, const Init& init, Scope scope = Scope::layer) const;
   Value state(const char* name, const Lengths& shape, const Init& init = Init::zeros(), caddie_dtype dtype = CADDIE_F32,
               Scope scope = Scope::layer) const;
-  void set_state(Value state, Value next) const { tables_.build->set_state(build_, state.id(), next.id()); }
+  void set_state(Value state, Value next) const { build().set_state(build_, state.id(), next.id()); }
   // A number computed before every step.
   Value step_scalar(const char* name, std::function<double(const Step&)> function) const;
 
   // ---- wires and hooks --------------------------------------------------------------------------------------
   // Throws when the wire is not there: nothing set it before this hook.
   [[nodiscard]] Value wire(const char* name) const;
-  [[nodiscard]] Value wire_or_none(const char* name) const { return {this, tables_.build->wire(build_, name)}; }
-  void set_wire(const char* name, Value value) const { tables_.build->set_wire(build_, name, value.id()); }
+  [[nodiscard]] Value wire_or_none(const char* name) const { return {this, build().wire(build_, name)}; }
+  void set_wire(const char* name, Value value) const { build().set_wire(build_, name, value.id()); }
   // Runs a hook with one result. `inputs`: the value first, then context.
   Value hook(const char* name, std::initializer_list<Value> inputs, const char* part = nullptr) const;
   // Runs a hook with N results.
   template <std::size_t N>
   std::array<Value, N> hook(const char* name, std::initializer_list<Value> inputs, const char* part = nullptr) const;
-  [[nodiscard]] bool has_hook(const char* name) const { return tables_.build->has_hook(build_, name) != 0; }
+  [[nodiscard]] bool has_hook(const char* name) const { return build().has_hook(build_, name) != 0; }
   // x [..., I] times a new parameter [outputs, I], through the hooks "weight" and "linear".
   Value linear(Value x, const char* name, int64_t outputs, const Init& init, const char* role = "matrix",
                Scope scope = Scope::layer) const;
@@ -214,13 +228,20 @@ class Graph {
   Value emit(Op op, std::initializer_list<Value> inputs, std::initializer_list<caddie_attribute> attributes = {}) const;
   Value emit(Op op, const std::vector<Value>& inputs, std::initializer_list<caddie_attribute> attributes) const;
   [[nodiscard]] caddie_shape describe(Value value) const;
+  [[nodiscard]] const Tables& tables() const { return tables_; }
+  [[nodiscard]] caddie_graph* abi() const { return graph_; }
   void fail(const std::string& text) const { tables_.graph->fail(graph_, CADDIE_ERROR_ARGUMENT, text.c_str()); }
 
  private:
+  void note_json(const char* key, const std::string& json) const;
   [[nodiscard]] static caddie_tensor_spec spec(const char* name, const char* role, const Lengths& shape, const Init& init,
                                                Scope scope, caddie_dtype dtype);
   void run_hook(const char* name, const char* part, std::initializer_list<Value> inputs, caddie_value* outputs,
                 std::size_t count) const;
+  [[nodiscard]] const caddie_host_build& build() const {
+    if (build_ == nullptr) throw Failure("the reference and the gradient of a kernel are made of operations alone");
+    return *tables_.build;
+  }
 
   Tables tables_;
   caddie_build* build_;
@@ -331,6 +352,7 @@ inline Value Value::shift(int64_t axis) const {
   const Lengths high = low;
   const int64_t at = axis < 0 ? axis + rank() : axis;
   if (length > 0) low[static_cast<std::size_t>(at)] = 1;
+  if (length == 1) return graph_->pad(*this, low, high).slice(axis, 0, 1);  // a slice has at least one element
   return graph_->pad(slice(axis, 0, length - 1), low, high);
 }
 
@@ -382,16 +404,17 @@ inline caddie_tensor_spec Graph::spec(const char* name, const char* role, const 
 
 inline Value Graph::parameter(const char* name, const char* role, const Lengths& shape, const Init& init, Scope scope) const {
   const caddie_tensor_spec tensor = spec(name, role, shape, init, scope, CADDIE_F32);
-  return {this, tables_.build->parameter(build_, &tensor)};
+  return {this, build().parameter(build_, &tensor)};
 }
 
 inline Value Graph::state(const char* name, const Lengths& shape, const Init& init, caddie_dtype dtype, Scope scope) const {
   const caddie_tensor_spec tensor = spec(name, "", shape, init, scope, dtype);
-  return {this, tables_.build->state(build_, &tensor)};
+  return {this, build().state(build_, &tensor)};
 }
 
 inline Value Graph::step_scalar(const char* name, std::function<double(const Step&)> function) const {
   using Function = std::function<double(const Step&)>;
+  const caddie_host_build& service = build();
   tables_.step_functions->push_back(std::make_unique<Function>(std::move(function)));
   const auto call = [](void* user, const caddie_step* step) -> double {
     try {
@@ -400,13 +423,17 @@ inline Value Graph::step_scalar(const char* name, std::function<double(const Ste
       return std::numeric_limits<double>::quiet_NaN();  // the host names the scalar and ends the run
     }
   };
-  return {this, tables_.build->step_scalar(build_, name, call, tables_.step_functions->back().get())};
+  return {this, service.step_scalar(build_, name, call, tables_.step_functions->back().get())};
 }
 
 inline Value Graph::wire(const char* name) const {
   const Value value = wire_or_none(name);
   if (!value) throw Failure(std::string("the wire \"") + name + "\" is not set here; no earlier block of this build provides it");
   return value;
+}
+
+inline void Graph::note_json(const char* key, const std::string& json) const {
+  if (build_ != nullptr && CADDIE_HAS(tables_.build, caddie_host_build, note)) tables_.build->note(build_, key, json.c_str());
 }
 
 inline void Graph::run_hook(const char* name, const char* part, std::initializer_list<Value> inputs, caddie_value* outputs,
@@ -416,7 +443,7 @@ inline void Graph::run_hook(const char* name, const char* part, std::initializer
   for (const Value input : inputs) {
     if (input_count < 8) ids[input_count++] = input.id();
   }
-  tables_.build->run_hook(build_, name, part, ids, input_count, outputs, static_cast<uint32_t>(count));
+  build().run_hook(build_, name, part, ids, input_count, outputs, static_cast<uint32_t>(count));
 }
 
 inline Value Graph::hook(const char* name, std::initializer_list<Value> inputs, const char* part) const {
@@ -437,7 +464,7 @@ std::array<Value, N> Graph::hook(const char* name, std::initializer_list<Value> 
 inline Value Graph::linear(Value x, const char* name, int64_t outputs, const Init& init, const char* role, Scope scope) const {
   const Lengths shape = {outputs, x.dim(-1)};
   const caddie_tensor_spec tensor = spec(name, role, shape, init, scope, CADDIE_F32);
-  return {this, tables_.build->linear(build_, x.id(), &tensor)};
+  return {this, build().linear(build_, x.id(), &tensor)};
 }
 
 inline Value Graph::constant(const std::vector<double>& values, const Lengths& shape, caddie_dtype dtype) const {

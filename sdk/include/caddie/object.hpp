@@ -23,6 +23,7 @@ struct Identity {
   const char* licence = "MIT";
   uint32_t reads = 0;             // CADDIE_READS_*
   bool deterministic = true;
+  bool kernels = false;           // emits custom kernels (kernel.hpp): works only in a host that has them
 };
 
 // Base of all plugin classes: owns the options and what must live as long as the object.
@@ -40,7 +41,7 @@ class Plugin : public Options {
     return static_cast<double>(random_bits(name, index) >> 11) * 0x1.0p-53;
   }
 
-  [[nodiscard]] Graph::Tables tables() { return {graph_, build_, &step_functions_}; }
+  [[nodiscard]] Graph::Tables tables() { return {graph_, build_, &step_functions_, kernel_}; }
   void connect(const caddie_host* host);  // by the SDK, once
   StepFunctions& step_functions() { return step_functions_; }
 
@@ -49,6 +50,7 @@ class Plugin : public Options {
   const caddie_host_random* random_ = nullptr;
   const caddie_host_graph* graph_ = nullptr;
   const caddie_host_build* build_ = nullptr;
+  const caddie_host_kernel* kernel_ = nullptr;
   StepFunctions step_functions_;
 };
 
@@ -102,6 +104,7 @@ inline void Plugin::connect(const caddie_host* host) {
   random_ = detail::find_service<caddie_host_random>(host, CADDIE_HOST_RANDOM);
   graph_ = detail::find_service<caddie_host_graph>(host, CADDIE_HOST_GRAPH);
   build_ = detail::find_service<caddie_host_build>(host, CADDIE_HOST_BUILD);
+  kernel_ = static_cast<const caddie_host_kernel*>(host->service(host, CADDIE_HOST_KERNEL));
 }
 
 // Bytes of a checkpoint, written in order.

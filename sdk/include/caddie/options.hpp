@@ -9,9 +9,9 @@
 #pragma once
 
 #include <caddie/abi.h>
+#include <caddie/json_text.hpp>
 
 #include <cmath>
-#include <cstdio>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -66,40 +66,11 @@ class Options {
 
 namespace detail {
 
-inline std::string quoted(const char* text) {
-  std::string out = "\"";
-  for (const char* c = text; *c != '\0'; ++c) {
-    if (*c == '"' || *c == '\\') out += '\\';
-    out += *c;
-  }
-  return out + "\"";
-}
-
-inline std::string number_text(double value) {
-  char text[40];
-  for (int digits = 1; digits <= 17; ++digits) {
-    std::snprintf(text, sizeof text, "%.*g", digits, value);
-    double back = 0;
-    if (std::sscanf(text, "%lf", &back) == 1 && back == value) break;
-  }
-  return text;
-}
-
 inline std::string bounds(Range range) {
   std::string out;
   if (range.low != -HUGE_VAL) out += ", \"minimum\": " + number_text(range.low);
   if (range.high != HUGE_VAL) out += ", \"maximum\": " + number_text(range.high);
   return out;
-}
-
-template <class List>
-std::string list_text(const List& list) {
-  std::string out = "[";
-  for (const auto& entry : list) {
-    if (out.size() > 1) out += ", ";
-    out += number_text(static_cast<double>(entry));
-  }
-  return out + "]";
 }
 
 }  // namespace detail

@@ -12,6 +12,7 @@
 //   CADDIE_EXPORT_PLUGIN(Softcap)
 //
 // The base classes are one header each: block, optimizer, schedule, averager, loader, quantizer, compressor, ttt, evaluator.
+// kernel.hpp is the way out where operations are too slow.
 #pragma once
 
 #include <caddie/averager.hpp>
@@ -20,6 +21,7 @@
 #include <caddie/evaluator.hpp>
 #include <caddie/export.hpp>
 #include <caddie/graph.hpp>
+#include <caddie/kernel.hpp>
 #include <caddie/loader.hpp>
 #include <caddie/optimizer.hpp>
 #include <caddie/options.hpp>
