@@ -44,7 +44,7 @@ class Printer {
     static constexpr Style styles[] = {Style::good, Style::bad, Style::dim};
     const auto which = static_cast<std::size_t>(result.outcome);
     fmt::print("  {}  {} {}\n", styled(words[which], styles[which], colours_), pad_right(result.name, 11),
-               wrap(result.text, 60, 20));
+               hanging(result.text, 20));
   }
 
   std::string file_;

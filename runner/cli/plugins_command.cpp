@@ -60,7 +60,7 @@ void list_plugins(const plugins::Registry& registry, const Context& context) {
     const std::string own = plugins::short_interface(plugin->interface_id);
     if (own != interface) fmt::print("{}\n", styled(own, Style::bold, colours));
     interface = own;
-    fmt::print("  {} {}\n", pad_right(plugin->id, 22), wrap(plugin->summary, 80, 25));
+    fmt::print("  {} {}\n", pad_right(plugin->id, 22), hanging(plugin->summary, 25));
   }
   for (const plugins::Skipped& file : registry.skipped())
     fmt::print("skipped {}: {}\n", file.path.string(), file.reason);
@@ -102,8 +102,8 @@ void print_options(const Json& schema) {
     const std::size_t column = names + defaults + 6;
     fmt::print("  {}  {}  {}\n", pad_right(name, names),
                pad_right(option.value("default", Json(nullptr)).dump(), defaults),
-               wrap(values_text(option), 80 - column, column));
-    fmt::print("      {}\n", wrap(option.value("description", ""), 74, 6));
+               hanging(values_text(option), column));
+    fmt::print("      {}\n", hanging(option.value("description", ""), 6));
   }
 }
 
@@ -122,7 +122,7 @@ std::vector<std::string> hooks_list(const Description& plugin) {
 }
 
 void print_plugin(const Description& plugin) {
-  const auto line = [](const char* name, const std::string& text) { fmt::print("{:<9}{}\n", name, wrap(text, 71, 9)); };
+  const auto line = [](const char* name, const std::string& text) { fmt::print("{:<9}{}\n", name, hanging(text, 9)); };
   fmt::print("{} {} ({})\n{}\n", plugin.id, plugin.version, plugins::short_interface(plugin.interface_id),
              wrap(plugin.summary, 80, 0));
   if (!plugin.citation.empty()) line("source", plugin.citation);

@@ -25,6 +25,9 @@ std::string pad_left(std::string text, std::size_t width);
 // Broken at blanks into lines of at most `width`, later lines indented.
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent);
 
+// Text whose first line begins at column `indent` of 80, and whose other lines are made to.
+std::string hanging(std::string_view text, std::size_t indent);
+
 // "4m07s", "12.3 s".
 std::string duration(double seconds);
 
