@@ -69,6 +69,7 @@ void Build::set_wire(std::string_view name, Value value) {
 }
 
 void Build::note(const char* key, const char* json) {
+  if (key == nullptr || json == nullptr) return fail(Code::argument, "a note without a key or without a text");
   const auto same = [&](const Note& note) { return note.instance == instance() && note.visit == visit_ && note.key == key; };
   const auto found = std::ranges::find_if(result_.notes, same);
   if (found == result_.notes.end()) {

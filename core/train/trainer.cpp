@@ -324,7 +324,7 @@ Result<void> Trainer::restore_activity(const Checkpoint& checkpoint) {
   const auto section = checkpoint.sections.find("activity");
   if (section == checkpoint.sections.end()) return Error{Code::format, "checkpoint", "has no section \"activity\""};
   const auto json = nlohmann::json::parse(section->second.begin(), section->second.end(), nullptr, false);
-  const bool fits = section->second.back() == '}' && json.is_object() && json.contains("watched") && json.contains("blocks") && json.contains("probed_steps") &&
+  const bool fits = !section->second.empty() && section->second.back() == '}' && json.is_object() && json.contains("watched") && json.contains("blocks") && json.contains("probed_steps") &&
                     json["probed_steps"].is_number_integer();
   if (!fits) return Error{Code::format, "checkpoint", "its section \"activity\" is malformed"};
   if (auto done = watch_.load(json["watched"]); !done) return done;

@@ -77,7 +77,13 @@ void add_results_command(CLI::App& app, Context& context) {
     }
     fmt::print("| run | seed | parameters | steps | train s | tokens/s | bpb trained | bpb packed | artifact B | bpb |\n"
                "|---|---|---|---|---|---|---|---|---|---|\n");
-    for (const Json& result : list) print_row(result);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      try {
+        print_row(list[i]);
+      } catch (const Json::exception& error) {
+        return report({Code::format, (chosen[i] / pipeline::kResultFile).string(), fmt::format("is not as Caddie writes it: {}", error.what())}, context);
+      }
+    }
   });
 }
 

@@ -80,21 +80,14 @@ std::string change_text(const train::BlockActivity& block) {
 // Blocks whose hooks give values of another kind than they are given (embed, head) have no change to tell of.
 std::string activity_lines(const RunResult& result, bool colours) {
   if (result.activity.empty()) return "";
-  constexpr std::size_t kName = 14;
-  constexpr std::size_t kChange = 52;
-  std::string out = styled(fmt::format("  {}{}{}", pad_right("block", kName), pad_right("|out - in| / |in| at its hooks, first steps", kChange),
-                                       pad_left("gradient", 10)), Style::dim, colours) + "\n";
+  constexpr std::size_t kName = 15;
+  constexpr std::size_t kGradient = 9;
+  constexpr std::size_t kIndent = 2 + kName + kGradient + 2;
+  std::string out = styled(fmt::format("  {}{}  {}", pad_right("block", kName), pad_left("gradient", kGradient),
+                                       "|out - in| / |in| at its hooks, first steps"), Style::dim, colours) + "\n";
   for (const train::BlockActivity& block : result.activity) {
     const std::string gradient = block.parameters > 0 ? fmt::format("{:.1e}", block.gradient_norm) : "-";
-    const std::string lines = wrap(change_text(block), kChange - 1, 0);
-    const std::size_t end = lines.find('\n');
-    std::string row = fmt::format("  {}{}{}\n", pad_right(block.block, kName), pad_right(lines.substr(0, end), kChange), pad_left(gradient, 10));
-    for (std::size_t at = end; at != std::string::npos;) {
-      const std::size_t next = lines.find('\n', at + 1);
-      row += std::string(kName + 2, ' ') + lines.substr(at + 1, next - at - 1) + "\n";
-      at = next;
-    }
-    out += row;
+    out += fmt::format("  {}{}  {}\n", pad_right(block.block, kName), pad_left(gradient, kGradient), hanging(change_text(block), kIndent));
   }
   return out;
 }

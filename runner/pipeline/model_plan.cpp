@@ -27,7 +27,9 @@ Result<std::vector<plugins::Object>> create_each(const std::vector<manifest::Plu
 std::map<std::string, std::map<std::string, Json>> notes_of(const BuildResult& build) {
   std::map<std::string, std::map<std::string, std::map<int, Json>>> said;
   for (const plugins::Note& note : build.notes) {
-    said[note.instance][note.key][note.visit] = Json::parse(note.json, nullptr, false);
+    Json value = Json::parse(note.json, nullptr, false);
+    if (value.is_discarded()) value = note.json;  // a plugin's slip: shown as the text it is
+    said[note.instance][note.key][note.visit] = std::move(value);
   }
   std::map<std::string, std::map<std::string, Json>> notes;
   for (const auto& [instance, keys] : said) {

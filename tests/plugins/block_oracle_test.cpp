@@ -8,7 +8,7 @@
 
 #include "core/graph/emitter.hpp"
 #include "test_paths.hpp"
-#include "tests/cpu/test_support.hpp"
+#include "tests/plugins/fast_executor.hpp"
 #include "tests/plugins/harness.hpp"
 
 namespace caddie::plugins::test {
@@ -139,20 +139,7 @@ TEST_P(BlockOracle, IsTheSameOnTheFastExecutor) {
   Session session = build(test);
   set_leaves(session, test);
   session.run();
-  const graph::Graph& graph = session.built().graph;
-  cpu::testing::Contents leaves;
-  for (const graph::Leaf& leaf : graph.leaves()) {
-    const std::vector<double> values = session.get(leaf.name);
-    leaves[leaf.name] = graph.dtype(leaf.value) == graph::DType::i32
-                            ? cpu::testing::words_of(std::vector<std::int32_t>(values.begin(), values.end()))
-                            : cpu::testing::words_of(std::vector<float>(values.begin(), values.end()));
-  }
-  const cpu::testing::Contents found = cpu::testing::run_cpu(graph, leaves);
-  for (const graph::Output& output : graph.outputs()) {
-    SCOPED_TRACE(output.name);
-    const std::vector<float> values = cpu::testing::floats_of(found.at(output.name));
-    expect_near({values.begin(), values.end()}, session.get(output.name), 2e-5);
-  }
+  expect_the_fast_executor_agrees(session, 2e-5);
 }
 
 }  // namespace

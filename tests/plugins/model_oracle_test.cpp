@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tests/cpu/test_support.hpp"
+#include "tests/plugins/fast_executor.hpp"
 #include "tests/plugins/oracle.hpp"
 
 namespace caddie::plugins::test {
@@ -95,20 +95,7 @@ TEST_P(OracleModel, TheFastExecutorAgrees) {
   const Variant tiny = variant(GetParam());
   Session session = tiny.build();
   session.run(tiny.step);
-  const graph::Graph& graph = session.built().graph;
-  cpu::testing::Contents leaves;
-  for (const graph::Leaf& leaf : graph.leaves()) {
-    const std::vector<double> values = session.get(leaf.name);
-    leaves[leaf.name] = graph.dtype(leaf.value) == graph::DType::i32
-                            ? cpu::testing::words_of(std::vector<std::int32_t>(values.begin(), values.end()))
-                            : cpu::testing::words_of(std::vector<float>(values.begin(), values.end()));
-  }
-  const cpu::testing::Contents found = cpu::testing::run_cpu(graph, leaves);
-  for (const graph::Output& output : graph.outputs()) {
-    SCOPED_TRACE(output.name);
-    const std::vector<float> values = cpu::testing::floats_of(found.at(output.name));
-    expect_near({values.begin(), values.end()}, session.get(output.name), 1e-4);
-  }
+  expect_the_fast_executor_agrees(session, 1e-4);
 }
 
 TEST_P(OracleModel, GradientsAreFiniteDifferences) {  // without what stops gradients on purpose

@@ -123,6 +123,8 @@ TEST(Trainer, ACheckpointWithoutItsSectionsIsRefused) {
     bad = good;
     bad.sections[name].push_back(0);
     EXPECT_FALSE(training.make()->restore(bad)) << name;
+    bad.sections[name].clear();
+    EXPECT_FALSE(training.make()->restore(bad)) << name;
   }
 }
 

@@ -13,6 +13,8 @@
  *  7. Threads: [setup] one thread, no step running. [step] the step thread, one call at a time for an object. [any] any
  *     thread, possibly several at once. A plugin starts no threads of its own.
  *  8. Plugin files are never unloaded while the process lives.
+ *
+ * It is one long file on purpose: an author copies or includes this and nothing else.
  */
 #ifndef CADDIE_ABI_H_
 #define CADDIE_ABI_H_
