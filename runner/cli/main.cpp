@@ -4,12 +4,15 @@
 #include <cstdio>
 #include <exception>
 
+#include "core/comm/launch.hpp"
 #include "runner/cli/commands.hpp"
+#include "runner/cli/mute.hpp"
 
 namespace {
 
 int run(int argc, char** argv) {
   using namespace caddie::cli;
+  if (const auto launch = caddie::comm::find_launch(); launch && launch->rank > 0) mute();
   CLI::App app("Experiments on small language models, composed from plugins by a JSON manifest.", "caddie");
   app.set_version_flag("--version", std::string("caddie ") + CADDIE_VERSION);
   app.require_subcommand(1);

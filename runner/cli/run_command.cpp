@@ -1,10 +1,15 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "core/base/file.hpp"
+#include "core/base/installation.hpp"
+#include "core/comm/launch.hpp"
 #include "runner/cli/commands.hpp"
+#include "runner/cli/mute.hpp"
 #include "runner/cli/progress.hpp"
 #include "runner/cli/summary.hpp"
 #include "runner/cli/terminal.hpp"
@@ -24,8 +29,7 @@ int exit_code_of_result(const pipeline::RunResult& result) {
   return kOk;
 }
 
-void run_resolved(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
-  pipeline::install_interrupt_handlers();
+void run_alone(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
   const std::filesystem::path folder = pipeline::run_folder(resolved.resolution, options);
   Result<pipeline::RunResult> result = [&] {
     Progress progress(context.quiet);
@@ -47,6 +51,48 @@ void run_resolved(const Resolved& resolved, const pipeline::RunOptions& options,
     }
   }
   context.exit_code = exit_code_of_result(*result);
+}
+
+// Others than the first are silent: what they have to say, the first says too. Where it does not, it says nothing for a
+// while, and they end it.
+constexpr auto kPatience = std::chrono::seconds(2);
+
+void follow(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
+  pipeline::Reporter silent;
+  const auto result = pipeline::run(resolved.resolution, resolved.registry, options, silent);
+  if (result) return;
+  std::this_thread::sleep_for(kPatience);
+  unmute();
+  Error error = result.error();
+  error.where = fmt::format("process {} of {}: {}", options.group->rank(), options.group->size(), error.where);
+  report(error, context);
+}
+
+void run_resolved(const Resolved& resolved, pipeline::RunOptions options, Context& context) {
+  const auto group = comm::open_process_group(program_path());
+  if (!group) {
+    report(group.error(), context);
+    return;
+  }
+  pipeline::install_interrupt_handlers();
+  if ((*group)->size() == 1) {
+    run_alone(resolved, options, context);
+    return;
+  }
+  options.group = group->get();
+  if (options.group->rank() == 0) {
+    run_alone(resolved, options, context);
+  } else {
+    follow(resolved, options, context);
+  }
+  // A result that fails a check is a result; an error leaves others waiting for this process.
+  const bool failed = context.exit_code != kOk && context.exit_code != kOverCap && context.exit_code != kOverTime &&
+                      context.exit_code != kAuditFailed;
+  if (failed) {
+    std::fflush(nullptr);
+    options.group->abort(context.exit_code);
+  }
+  (void)options.group->wait_for_all();
 }
 
 }  // namespace
