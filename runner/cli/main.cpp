@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <exception>
 
-#include "core/comm/launch.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/cli/mute.hpp"
 
@@ -12,7 +11,6 @@ namespace {
 
 int run(int argc, char** argv) {
   using namespace caddie::cli;
-  if (const auto launch = caddie::comm::find_launch(); launch && launch->rank > 0) mute();
   CLI::App app("Experiments on small language models, composed from plugins by a JSON manifest.", "caddie");
   app.set_version_flag("--version", std::string("caddie ") + CADDIE_VERSION);
   app.require_subcommand(1);
@@ -37,6 +35,7 @@ int run(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? kOk : kUsage;
   }
+  if (context.exit_code != kOk) speak_after_all("");
   return context.exit_code;
 }
 

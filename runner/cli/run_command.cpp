@@ -1,9 +1,7 @@
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <memory>
-#include <thread>
 
 #include "core/base/file.hpp"
 #include "core/base/installation.hpp"
@@ -53,19 +51,15 @@ void run_alone(const Resolved& resolved, const pipeline::RunOptions& options, Co
   context.exit_code = exit_code_of_result(*result);
 }
 
-// Others than the first are silent: what they have to say, the first says too. Where it does not, it says nothing for a
-// while, and they end it.
-constexpr auto kPatience = std::chrono::seconds(2);
+void mute_followers() {
+  if (const auto launch = comm::find_launch(); launch && launch->rank > 0) mute();
+}
 
+// A process that is not the first.
 void follow(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
   pipeline::Reporter silent;
   const auto result = pipeline::run(resolved.resolution, resolved.registry, options, silent);
-  if (result) return;
-  std::this_thread::sleep_for(kPatience);
-  unmute();
-  Error error = result.error();
-  error.where = fmt::format("process {} of {}: {}", options.group->rank(), options.group->size(), error.where);
-  report(error, context);
+  if (!result) report(result.error(), context);
 }
 
 void run_resolved(const Resolved& resolved, pipeline::RunOptions options, Context& context) {
@@ -89,6 +83,7 @@ void run_resolved(const Resolved& resolved, pipeline::RunOptions options, Contex
   const bool failed = context.exit_code != kOk && context.exit_code != kOverCap && context.exit_code != kOverTime &&
                       context.exit_code != kAuditFailed;
   if (failed) {
+    speak_after_all(fmt::format("process {}: ", options.group->rank()).c_str());
     std::fflush(nullptr);
     options.group->abort(context.exit_code);
   }
@@ -106,6 +101,7 @@ void add_run_command(CLI::App& app, Context& context) {
   command->add_flag("--fresh", options->fresh, "compute every stage anew");
   command->add_flag("--profile", options->profile, "show where the time goes; leave profile.txt and trace.json (ui.perfetto.dev)");
   command->callback([arguments, options, &context] {
+    mute_followers();
     const auto resolved = resolve_manifest(*arguments, context, true);
     if (resolved) run_resolved(*resolved, *options, context);
   });
@@ -116,6 +112,7 @@ void add_resume_command(CLI::App& app, Context& context) {
   auto folder = std::make_shared<std::filesystem::path>();
   command->add_option("run", *folder, "the run's folder")->required();
   command->callback([folder, &context] {
+    mute_followers();
     const std::filesystem::path resolved_file = *folder / pipeline::kResolvedFile;
     std::error_code code;
     if (!std::filesystem::exists(resolved_file, code)) {
