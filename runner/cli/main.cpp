@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "runner/cli/commands.hpp"
+#include "runner/cli/mute.hpp"
 
 namespace {
 
@@ -34,6 +35,7 @@ int run(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? kOk : kUsage;
   }
+  if (context.exit_code != kOk) speak_after_all("");
   return context.exit_code;
 }
 
