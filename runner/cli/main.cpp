@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   add_schema_command(app, context);
   add_plugins_command(app, context);
   add_data_command(app, context);
+  add_doctor_command(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
