@@ -116,9 +116,11 @@ const std::array<Part, 5>& parts() {
 }
 
 Finding part_finding(Libraries& libraries, const Part& part) {
-  std::string why;
+  std::string why;  // of the newest name
   for (const std::string& soname : part.sonames) {
-    void* library = libraries.open(soname, &why);
+    std::string reason;
+    void* library = libraries.open(soname, &reason);
+    if (why.empty()) why = reason;
     if (library == nullptr) continue;
     const auto version = part.version(libraries, library);
     if (version) return {part.name, State::found, *version + " (" + soname + ")", ""};
