@@ -1,0 +1,14 @@
+// The same layout as in simt.hpp, which is not for code outside of kernels.
+#pragma once
+
+struct SimtIndex {
+  unsigned int x, y, z;
+};
+
+struct SimtHooks {
+  SimtIndex thread, block;
+  unsigned long long* slots;
+  void (*wait_block)();
+  void (*wait_warp)();
+  unsigned char* dynamic_shared;
+};
