@@ -15,3 +15,5 @@ find_package(CLI11 REQUIRED)
 if(CADDIE_TESTS)
   find_package(GTest REQUIRED)
 endif()
+# The CUDA executor's device (core/cuda/runtime) is built where there is a toolkit.
+find_package(CUDAToolkit 12.4 QUIET)
