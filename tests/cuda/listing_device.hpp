@@ -17,7 +17,8 @@ class ListingDevice final : public Device {
 
   Result<DeviceMemoryPtr> allocate(std::size_t bytes, const char*) override {
     struct Memory final : DeviceMemory {
-      explicit Memory(std::size_t size) : DeviceMemory(nullptr, size) {}
+      // An address nobody follows.
+      explicit Memory(std::size_t size) : DeviceMemory(reinterpret_cast<std::byte*>(std::uintptr_t{4096}), size) {}
     };
     return DeviceMemoryPtr(std::make_shared<Memory>(bytes));
   }
