@@ -88,11 +88,20 @@ graph::Graph evaluation(const records::Twin& twin) {
   return value_of(graph::fuse_linear_cross_entropy(build.graph));
 }
 
+// What trains and scores; plugins that come afterwards need no kernels and may be missing.
+manifest::Resolution resolved(const std::string& file) {
+  manifest::Resolution resolution = records::resolve_manifest(file);
+  for (auto* section : {&resolution.manifest.quantize, &resolution.manifest.compress, &resolution.manifest.evaluators})
+    section->clear();
+  resolution.manifest.ttt.reset();
+  return resolution;
+}
+
 Listed list(const std::string& file, const std::shared_ptr<ListingDevice>& device, graph::Precision precision) {
   const std::size_t products = device->products().size();
   const auto one = std::make_shared<ListingDevice>();  // to count what is different within the manifest
   for (const auto& on : {one, device}) {
-    records::Twin twin(records::resolve_manifest(file, {}), executor_for(on, precision));
+    records::Twin twin(resolved(file), executor_for(on, precision));
     twin.start();  // first phase and update
     const auto executor = executor_for(on, precision);
     value_of(executor->compile(last_phase(twin, false)));

@@ -44,6 +44,21 @@ TEST(Nvrtc, CompilesTheKernelsOfEveryOperation) {
   for (const KernelImage& image : *images) EXPECT_GT(image.bytes.size(), 1000U);
 }
 
+// Static shared memory of a block is 48 KiB at most, however many results share a walk.
+TEST(Nvrtc, CompilesAWalkThatFeedsManySums) {
+  Graph graph;
+  Value y = graph.leaf(graph::LeafKind::input, "x", DType::f32, {4096, 512});
+  for (int i = 0; i < 20; ++i) {
+    y = graph.emit(graph::Op::sin, {y});
+    graph.output("sum" + std::to_string(i),
+                 graph.emit(graph::Op::reduce_sum, {y}, graph::Attributes().set("axes", std::vector<std::int64_t>{0})));
+  }
+  ListingDevice device;
+  ASSERT_TRUE(CompiledGraph::compile(graph, graph::Precision::f32, device));
+  const auto images = KernelCompiler(90, {}).compile_all(device.kernels(), 2);
+  ASSERT_TRUE(images) << images.error().message();
+}
+
 KernelSource copy_kernel() {
   return {"four", "extern \"C\" __global__ void KERNEL(const Pointers at) {\n  ((float*)at.p[0])[threadIdx.x] = 4.0f;\n}\n",
           1, 32, 0, false};

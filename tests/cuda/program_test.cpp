@@ -57,6 +57,26 @@ TEST(CudaProgram, RandomGraphsAgreeWithTheReference) {
   }
 }
 
+// One walk feeds many sums over rows: their totals take turns in the shared memory of a block.
+Graph many_sums() {
+  Graph graph;
+  const Value x = graph.leaf(LeafKind::input, "x", DType::f32, {40, 256});
+  Value y = x;
+  for (int i = 0; i < 20; ++i) {
+    y = graph.emit(i % 2 == 0 ? Op::sin : Op::cos, {y});
+    graph.output("sum" + std::to_string(i), graph.emit(Op::reduce_sum, {y}, Attributes().set("axes", List{0})));
+  }
+  return graph;
+}
+
+TEST(CudaProgram, ManySumsOfOneWalk) {
+  CADDIE_NEEDS_EMULATOR();
+  const Graph graph = many_sums();
+  std::mt19937 random(3);
+  const Contents leaves = random_leaves(graph, random);
+  expect_close(graph, run_both_orders(graph, leaves), run_reference(graph, leaves), 1e-4, 1e-4);
+}
+
 // ---- updates --------------------------------------------------------------------------------------------------------
 
 struct CudaUpdate : ::testing::Test {

@@ -164,17 +164,24 @@ class ReductionCode {
         "  for ({0} r = first + y; inside && r < last; r += {9}) {{\n{10}  }}\n",
         type_, parts_, width, lanes_, space_.kept, space_.kept_offset, accumulators(lanes_), chunk, space_.reduced,
         below, element_code());
+    text += column_results(below, width);
+    finish_kernel(text + "}\n", kBlock, tiles * parts_);
+  }
+
+  // The lines of a block added up, one result after another in the same shared memory.
+  [[nodiscard]] std::string column_results(std::int64_t below, std::int64_t width) const {
+    std::string out = fmt::format("  __shared__ u32 space[{}][{}];\n", below, width);
     for (std::size_t i = 0; i < body_.reductions().size(); ++i) {
       const GroupReduction& each = body_.reductions()[i];
-      text += fmt::format(
-          "  __shared__ {0} s{1}[{2}][{3}];\n"
-          "  for (int j = 0; j < {4}; ++j) s{1}[y][x * {4} + j] = a{1}[j];\n  __syncthreads();\n"
-          "  if (y == 0 && inside) {{\n    for (int j = 0; j < {4}; ++j) {{\n      {0} sum = a{1}[j];\n"
-          "      for (int n = 1; n < {2}; ++n) sum = {5}(sum, s{1}[n][x * {4} + j]);\n"
-          "      (({0}*){6})[({7})part * {8} + k + j] = sum;\n    }}\n  }}\n",
+      out += fmt::format(
+          "  {{\n    {0} (*s)[{3}] = ({0}(*)[{3}])space;\n    __syncthreads();\n"
+          "    for (int j = 0; j < {4}; ++j) s[y][x * {4} + j] = a{1}[j];\n    __syncthreads();\n"
+          "    if (y == 0 && inside) {{\n      for (int j = 0; j < {4}; ++j) {{\n        {0} sum = a{1}[j];\n"
+          "        for (int n = 1; n < {2}; ++n) sum = {5}(sum, s[n][x * {4} + j]);\n"
+          "        (({0}*){6})[({7})part * {8} + k + j] = sum;\n      }}\n    }}\n  }}\n",
           each.type(), i, below, width, lanes_, each.combine(), results_[i], type_, space_.kept);
     }
-    finish_kernel(text + "}\n", kBlock, tiles * parts_);
+    return out;
   }
 
   // Adds the parts of every result.
