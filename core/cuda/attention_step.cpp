@@ -1,4 +1,5 @@
-// attention and attention_backward by tiles. Heads are read where they stand, slices of wider rows included.
+// attention and attention_backward by tiles. Heads are read where they stand, slices of wider rows included. bfloat16
+// goes through tensor cores where its rows can be read in pieces of 16 bytes; everything else through plain sums in f32.
 #include <algorithm>
 
 #include "core/cuda/kernels/kernel_texts.hpp"
@@ -15,6 +16,9 @@ namespace {
 
 constexpr std::int64_t kTile = 32;
 constexpr std::uint32_t kBlock = 256;
+constexpr std::int64_t kMmaTile = 64;
+constexpr std::uint32_t kMmaBlock = 128;
+constexpr std::int64_t kMostChannels = 128;  // whose sums a warp keeps in registers
 
 bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {
   if (graph.shape(node.inputs[input]).rank() != 4 || view.bounded) return view.is_dense();
@@ -54,6 +58,27 @@ struct AttentionCall {
   [[nodiscard]] std::uint32_t shared(std::int64_t wide, std::int64_t square) const {
     return static_cast<std::uint32_t>((wide * kTile * (dim + 1) + square * kTile * (kTile + 1)) * 4);
   }
+  // A tile of bfloat16 is [64][DIM + 8].
+  [[nodiscard]] std::uint32_t mma_shared(std::int64_t tiles) const {
+    return static_cast<std::uint32_t>(tiles * kMmaTile * (dim + 8) * 2);
+  }
+  [[nodiscard]] bool fits_mma(std::initializer_list<std::size_t> inputs) const {
+    if (dim % 16 != 0 || dim > kMostChannels) return false;
+    return std::ranges::all_of(inputs, [&](std::size_t i) {
+      const View& view = views[i];
+      const bool pieces = view.strides[0] % 8 == 0 && view.strides[1] % 8 == 0 && view.strides[2] % 8 == 0;
+      return input.is_narrow(view.base) && pieces && view.offset % 8 == 0;
+    });
+  }
+  // The kernel's launch for tiles of so many rows, plain or by tensor cores.
+  void add(const std::string& name, bool mma, std::uint32_t shared_bytes, std::int64_t rows, std::int64_t heads_each,
+           std::vector<Place> places) {
+    const auto pointers = static_cast<std::uint32_t>(places.size());
+    const std::string text =
+        mma ? defines.before("attention_tiles") + std::string(kernel_text(name + "_mma")) : defines.before(name);
+    step.launch({mma ? name + "_mma" : name, text, pointers, mma ? kMmaBlock : kBlock, shared_bytes, true},
+                ceil_div(rows, mma ? kMmaTile : kTile) * batch * heads_each, std::move(places));
+  }
   [[nodiscard]] double flops() const {
     const double pairs = static_cast<double>(batch * heads) * static_cast<double>(times * keys) * (causal ? 0.5 : 1.0);
     return 4.0 * pairs * static_cast<double>(dim);
@@ -65,9 +90,9 @@ CudaStep make_forward(const CompileInput& input, const graph::Step& graph_step) 
   call.defines.set("Y_T", call.out_type(0));
   std::vector<Place> places{call.in(0), call.in(1), call.in(2), call.out(0), call.out(1)};
   if (call.views.size() > 3) places.push_back(call.in(3));
-  const auto pointers = static_cast<std::uint32_t>(places.size());
-  call.step.launch({"attention", call.defines.before("attention_forward"), pointers, kBlock, call.shared(3, 1), true},
-                   ceil_div(call.times, kTile) * call.batch * call.heads, std::move(places));
+  const bool mma = call.fits_mma({0, 1, 2});
+  call.add("attention_forward", mma, mma ? call.mma_shared(2) : call.shared(3, 1), call.times, call.heads,
+           std::move(places));
   call.step.cost = {"attention", call.flops(), bytes_of_all(input, call.node)};
   return std::move(call.step);
 }
@@ -92,13 +117,11 @@ CudaStep make_backward(const CompileInput& input, const graph::Step& graph_step)
     kv.push_back(call.in(6));
     places.push_back(call.in(6));
   }
-  const auto add = [&](const char* name, std::int64_t square, std::int64_t blocks, std::vector<Place> at) {
-    const auto pointers = static_cast<std::uint32_t>(at.size());
-    step.launch({name, call.defines.before(name), pointers, kBlock, call.shared(4, square), true}, blocks,
-                std::move(at));
-  };
-  add("attention_backward_kv", 2, ceil_div(call.keys, kTile) * call.batch * call.kv_heads, std::move(kv));
-  add("attention_backward_q", 1, ceil_div(call.times, kTile) * call.batch * call.heads, std::move(places));
+  const bool mma = call.fits_mma({0, 1, 2, 5});
+  call.add("attention_backward_kv", mma, mma ? call.mma_shared(4) : call.shared(4, 2), call.keys, call.kv_heads,
+           std::move(kv));
+  call.add("attention_backward_q", mma, mma ? call.mma_shared(4) : call.shared(4, 1), call.times, call.heads,
+           std::move(places));
   step.cost = {"attention", 3.5 * call.flops(), bytes_of_all(input, call.node)};
   return std::move(step);
 }

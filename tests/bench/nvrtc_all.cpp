@@ -91,6 +91,8 @@ graph::Graph evaluation(const records::Twin& twin) {
 // What trains and scores; plugins that come afterwards need no kernels and may be missing.
 manifest::Resolution resolved(const std::string& file) {
   manifest::Resolution resolution = records::resolve_manifest(file);
+  const bool lanes = resolution.manifest.loader && resolution.manifest.loader->config.contains("lanes");
+  if (lanes) resolution = records::resolve_manifest(file, {records::set("loader.lanes=1")});  // the tokens are one shard
   for (auto* section : {&resolution.manifest.quantize, &resolution.manifest.compress, &resolution.manifest.evaluators})
     section->clear();
   resolution.manifest.ttt.reset();

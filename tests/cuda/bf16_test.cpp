@@ -1,9 +1,12 @@
 // Precision::bf16 under the emulator against the reference in f32. Tolerances follow from bfloat16's 8 bits: 2^-8 = 0.4
 // % for each value that is stored, some of which come together.
+#include <algorithm>
+
 #include "core/cuda/compiled_graph.hpp"
 #include "tests/cpu/op_cases.hpp"
 #include "tests/cpu/small_model.hpp"
 #include "tests/cuda/emulated.hpp"
+#include "tests/cuda/gathered_attention.hpp"
 #include "tests/cuda/listing_device.hpp"
 
 namespace caddie::cuda::testing {
@@ -55,6 +58,32 @@ TEST(CudaBf16, OperationsAreWithinBfloat16OfTheReference) {
         EXPECT_EQ(got.at(output.name), expected.at(output.name)) << c.graph.text();
       }
     }
+  }
+}
+
+bool uses_tensor_cores(const Graph& graph) {
+  ListingDevice device;
+  const auto compiled = CompiledGraph::compile(graph, Precision::bf16, device);
+  EXPECT_TRUE(compiled);
+  return std::ranges::any_of(device.kernels(), [](const KernelSource& k) { return k.name == "attention_forward_mma"; });
+}
+
+TEST(CudaBf16, AttentionByTensorCores) {
+  CADDIE_NEEDS_EMULATOR();
+  std::vector<GatheredAttention> made;
+  for (const AttentionCase& n : {AttentionCase{2, 130, 130, 4, 2, 16, true, false}, {1, 150, 150, 2, 1, 32, true, true},
+                                 {1, 70, 130, 2, 2, 16, false, false}, {1, 130, 70, 2, 1, 16, true, false},
+                                 {1, 90, 90, 3, 3, 48, false, true}, {1, 66, 66, 2, 1, 128, true, false}}) {
+    made.emplace_back(n);
+    EXPECT_TRUE(uses_tensor_cores(made.back().graph));
+    foresee(made.back().graph, Precision::bf16);
+  }
+  for (const GatheredAttention& each : made) {
+    ASSERT_TRUE(each.graph.status()) << each.graph.status().error().message();
+    const Contents got = run_both_orders(each.graph, each.leaves, {}, Precision::bf16);
+    const Contents expected = run_reference(each.graph, each.leaves);
+    for (const char* name : {"y", "dq", "dk", "dv"}) EXPECT_LT(relative_error(got, expected, name), 0.008) << name;
+    EXPECT_LT(relative_error(got, expected, "lse"), 1e-5);
   }
 }
 

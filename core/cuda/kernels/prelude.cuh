@@ -28,6 +28,25 @@ struct alignas(16) float4x {
 };
 
 // Nearest, ties to even; not a number stays one.
+#ifndef SIMT_EMULATED
+__device__ inline bf16 to_bf16(float x) {
+  bf16 y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+__device__ inline u32 pack_bf16(float low, float high) {
+  u32 y;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+  return y;
+}
+// c [16,8] += a [16,16] b [16,8], by a warp; a and b in pairs of bf16 as PTX lays them out for m16n8k16.
+__device__ inline void mma_bf16(float* c, const u32* a, const u32* b) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#else
 __device__ inline bf16 to_bf16(float x) {
   const u32 bits = __float_as_uint(x);
   bf16 y;
@@ -38,6 +57,10 @@ __device__ inline bf16 to_bf16(float x) {
   }
   return y;
 }
+__device__ inline u32 pack_bf16(float low, float high) {
+  return (u32)to_bf16(low).bits | ((u32)to_bf16(high).bits << 16);
+}
+#endif
 __device__ inline float to_float(bf16 x) { return __uint_as_float((u32)x.bits << 16); }
 
 __device__ inline float load(const float* p) { return *p; }

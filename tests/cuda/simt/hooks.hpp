@@ -5,6 +5,8 @@ struct SimtIndex {
   unsigned int x, y, z;
 };
 
+inline constexpr int kSimtSlots = 4;  // words for each thread of a warp
+
 struct SimtHooks {
   SimtIndex thread, block;
   unsigned long long* slots;

@@ -28,7 +28,7 @@ struct Fiber {
 
 struct Block {
   std::array<Fiber, kMostThreads> fibers;
-  std::array<unsigned long long, kMostThreads> slots{};
+  std::array<unsigned long long, kMostThreads * kSimtSlots> slots{};
   std::unique_ptr<unsigned char[]> dynamic = std::make_unique<unsigned char[]>(kDynamicBytes);
   ucontext_t first_caller{};
   jmp_buf scheduler{};
@@ -61,7 +61,7 @@ void resume(std::uint32_t number) {
   Block& b = block();
   b.current = number;
   b.hooks->thread.x = number;
-  b.hooks->slots = b.slots.data() + number / 32 * 32;
+  b.hooks->slots = b.slots.data() + number / 32 * 32 * kSimtSlots;
   Fiber& fiber = b.fibers[number];
   if (_setjmp(b.scheduler) != 0) return;
   if (fiber.started) _longjmp(fiber.place, 1);
