@@ -16,3 +16,5 @@ find_package(MPI COMPONENTS C QUIET) # several processes; without it one
 if(CADDIE_TESTS)
   find_package(GTest REQUIRED)
 endif()
+# The CUDA executor's device (core/cuda/runtime) is built where there is a toolkit.
+find_package(CUDAToolkit 12.4 QUIET)

@@ -26,7 +26,8 @@ class Planner {
   [[nodiscard]] std::uint32_t end() const { return static_cast<std::uint32_t>(partition_.steps.size()); }
 
   [[nodiscard]] std::size_t bytes(Value value) const {
-    return static_cast<std::size_t>(graph_.shape(value).elements()) * 4;
+    const std::size_t each = rules_.element_bytes != nullptr ? rules_.element_bytes(value) : 4;
+    return static_cast<std::size_t>(graph_.shape(value).elements()) * each;
   }
 
   void read(Value base, std::uint32_t step) {

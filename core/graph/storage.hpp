@@ -32,13 +32,15 @@ struct LateUpdate {
 
 struct StoragePlan {
   std::vector<Storage> of;          // by value; views have the home of their base
-  std::vector<MemoryBlock> blocks;  // 4 bytes an element; step numbers, and steps.size() for what follows the last step
+  std::vector<MemoryBlock> blocks;  // step numbers, and steps.size() for what follows the last step
   std::vector<LateUpdate> late;
 };
 
 struct StorageRules {
   // Whether the kernel of a single node may write its first output over this input, read densely.
   std::function<bool(const Node&, std::size_t input)> in_place;
+  // Bytes of an element of a value in the arena; null: 4. What an update makes takes the leaf's 4.
+  std::function<std::size_t(Value)> element_bytes = nullptr;
 };
 
 StoragePlan plan_storage(const Graph& graph, const Partition& partition, const StorageRules& rules);

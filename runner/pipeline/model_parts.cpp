@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/cpu/cpu_executor.hpp"
+#include "runner/pipeline/cuda_library.hpp"
 
 namespace caddie::pipeline {
 namespace {
@@ -65,6 +66,7 @@ Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSe
     }
     return cpu::make_cpu_executor(options);
   }
+  if (compute.backend == "cuda") return make_cuda_executor(options);
   return Error{Code::unsupported, "/compute/backend", fmt::format("this build has no backend \"{}\"; use \"cpu\"", compute.backend)};
 }
 

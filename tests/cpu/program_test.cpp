@@ -13,22 +13,6 @@ using graph::Attributes;
 using graph::LeafKind;
 using graph::Op;
 
-Contents model_leaves(const Graph& graph, const ModelSizes& n) {
-  std::mt19937 random(11);
-  Contents leaves;
-  for (const graph::Leaf& leaf : graph.leaves()) {
-    const std::int64_t count = graph.shape(leaf.value).elements();
-    if (graph.dtype(leaf.value) == DType::i32) {
-      leaves[leaf.name] = random_ints(random, count, 0, static_cast<std::int32_t>(n.vocab - 1));
-    } else if (leaf.name == "rate") {
-      leaves[leaf.name] = words_of(std::vector<float>{0.05F});
-    } else {
-      leaves[leaf.name] = random_floats(random, count, -0.4F, 0.4F);
-    }
-  }
-  return leaves;
-}
-
 TEST(TrainingStep, AgreesWithTheReference) {
   for (const ModelSizes& n :
        {ModelSizes{},

@@ -9,6 +9,7 @@
 #include "core/graph/gradient.hpp"
 #include "core/graph/graph.hpp"
 #include "core/graph/passes.hpp"
+#include "tests/cpu/test_support.hpp"
 
 namespace caddie::cpu::testing {
 
@@ -134,5 +135,22 @@ class SmallModel {
   ModelSizes n_;
   graph::Graph graph_;
 };
+
+// Leaves of such a step: small weights, tokens of the vocabulary.
+inline Contents model_leaves(const Graph& graph, const ModelSizes& n) {
+  std::mt19937 random(11);
+  Contents leaves;
+  for (const graph::Leaf& leaf : graph.leaves()) {
+    const std::int64_t count = graph.shape(leaf.value).elements();
+    if (graph.dtype(leaf.value) == DType::i32) {
+      leaves[leaf.name] = random_ints(random, count, 0, static_cast<std::int32_t>(n.vocab - 1));
+    } else if (leaf.name == "rate") {
+      leaves[leaf.name] = words_of(std::vector<float>{0.05F});
+    } else {
+      leaves[leaf.name] = random_floats(random, count, -0.4F, 0.4F);
+    }
+  }
+  return leaves;
+}
 
 }  // namespace caddie::cpu::testing

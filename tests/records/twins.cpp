@@ -85,12 +85,13 @@ manifest::Resolution toy(const std::string& run, std::vector<manifest::Override>
   return resolve_manifest(file, overrides);
 }
 
-Twin::Twin(const manifest::Resolution& resolution) : resolution_(resolution), tokens_(make_tokens()) {
+Twin::Twin(const manifest::Resolution& resolution, std::unique_ptr<graph::Executor> executor)
+    : resolution_(resolution), executor_(std::move(executor)), tokens_(make_tokens()) {
   const manifest::Manifest& manifest = resolution_.manifest;
   objects_ = value_of(pipeline::create_objects(manifest, registry(), host_));
   const plugins::Dims dims = value_of(pipeline::model_dims(manifest, kVocab));
   model_ = std::make_unique<plugins::Model>(value_of(pipeline::make_model(manifest, dims, objects_.blocks)));
-  executor_ = value_of(pipeline::make_executor(manifest.compute));
+  if (executor_ == nullptr) executor_ = value_of(pipeline::make_executor(manifest.compute));
 }
 
 void Twin::start() {

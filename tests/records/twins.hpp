@@ -26,12 +26,15 @@ const plugins::Registry& registry();
 // Model, optimizers, loader and trainer of a resolved twin.
 class Twin {
  public:
-  explicit Twin(const manifest::Resolution& resolution);
+  // On the manifest's own backend, or on the executor given.
+  explicit Twin(const manifest::Resolution& resolution, std::unique_ptr<graph::Executor> executor = nullptr);
 
   // Makes the trainer, which checks owners and what is inert.
   void start();
   train::StepReport step();
   [[nodiscard]] train::Trainer& trainer() { return *trainer_; }
+  [[nodiscard]] const plugins::Model& model() const { return *model_; }
+  [[nodiscard]] const manifest::Manifest& manifest() const { return resolution_.manifest; }
 
  private:
   manifest::Resolution resolution_;

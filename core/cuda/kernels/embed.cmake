@@ -1,0 +1,11 @@
+# Writes kernel_texts.cpp: every .cuh of this folder as a string. cmake -DTO=FILE -P embed.cmake
+file(GLOB kernels ${CMAKE_CURRENT_LIST_DIR}/*.cuh)
+set(text "#include \"core/cuda/kernels/kernel_texts.hpp\"\n\nnamespace caddie::cuda {\n\n")
+string(APPEND text "std::string_view kernel_text(std::string_view name) {\n")
+foreach(kernel ${kernels})
+  get_filename_component(name ${kernel} NAME_WE)
+  file(READ ${kernel} content)
+  string(APPEND text "  if (name == \"${name}\") return R\"cuda(${content})cuda\";\n")
+endforeach()
+string(APPEND text "  return {};\n}\n\n}  // namespace caddie::cuda\n")
+file(WRITE ${TO} "${text}")

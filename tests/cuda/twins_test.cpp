@@ -1,0 +1,60 @@
+// The records' small twins at toy dimensions: whole training steps (forward, gradients, optimizers, averagers) on the
+// CUDA executor under the emulator against the reference executor.
+#include <map>
+
+#include "tests/cuda/emulated.hpp"
+#include "tests/records/twins.hpp"
+
+namespace caddie::cuda::testing {
+namespace {
+
+struct Trained {
+  std::vector<double> losses;
+  std::map<std::string, std::vector<float>> weights;
+};
+
+Trained trained(const std::string& run, std::unique_ptr<graph::Executor> executor, int steps) {
+  records::Twin twin(records::toy(run, {}, 4), std::move(executor));
+  twin.start();
+  Trained out;
+  for (int i = 0; i < steps; ++i) out.losses.push_back(twin.step().loss.loss);
+  const auto weights = twin.trainer().raw_weights();
+  EXPECT_TRUE(weights) << weights.error().message();
+  for (const train::HostTensor& tensor : *weights) out.weights[tensor.path] = tensor.values;
+  return out;
+}
+
+double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+  double difference = 0;
+  double whole = 1e-9;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
+    whole += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  return std::sqrt(difference / whole);
+}
+
+class Twins : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Twins, TrainLikeOnTheReference) {
+  CADDIE_NEEDS_EMULATOR();
+  const int steps = 3;
+  const Trained expected = trained(GetParam(), graph::make_reference_executor({}), steps);
+  const Trained got = trained(GetParam(), emulated(), steps);
+  for (std::size_t i = 0; i < expected.losses.size(); ++i) {
+    EXPECT_NEAR(got.losses[i], expected.losses[i], 2e-4 * std::abs(expected.losses[i])) << "step " << i;
+  }
+  ASSERT_EQ(got.weights.size(), expected.weights.size());
+  for (const auto& [name, values] : expected.weights) {
+    EXPECT_LT(relative_error(got.weights.at(name), values), 5e-3) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Records, Twins, ::testing::ValuesIn(records::all_runs()), [](const auto& each) {
+  std::string name = each.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace caddie::cuda::testing
