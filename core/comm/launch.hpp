@@ -13,6 +13,7 @@ namespace caddie::comm {
 struct Launch {
   int rank = 0;
   int size = 1;
+  int local_rank = 0;  // among those of this machine, where the launcher tells; else the rank
 };
 
 // What the launcher left in the environment; nothing when this process was started alone. Initialises nothing.

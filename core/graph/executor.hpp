@@ -92,6 +92,7 @@ struct ExecutorOptions {
   int threads = 1;
   Precision precision = Precision::f32;
   bool profile = false;
+  int device = 0;  // of several, counted around
 };
 
 class Executor {

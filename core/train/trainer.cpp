@@ -69,7 +69,10 @@ Result<void> Trainer::prepare() {
   if (auto done = check_group(*first, *last); !done) return done;
   if (auto done = make_store(*first, *last); !done) return done;
   if (auto done = store_.initialise(options_.seed); !done) return done;
-  if (ranks() > 1) exchange_ = std::make_unique<GradientExchange>(*executor_, store_, *parts_.group);
+  if (ranks() > 1) {
+    exchange_ = parts_.devices == nullptr ? ordered_exchange(*executor_, store_, *parts_.group)
+                                          : device_exchange(*executor_, store_, *parts_.devices);
+  }
   if (auto done = enter_phase(fraction(), 1); !done) return done;
 
   std::vector<UpdateOwner> owners;
@@ -245,7 +248,7 @@ Result<LossReport> Trainer::run_gradients(const caddie_step& position, TokenBatc
     if (!batch) return batch.error();
     if (part % ranks() == rank()) {
       const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate + part);
-      const int place = exchange_ ? 0 : part;  // with others each gradient is added by itself
+      const int place = exchange_ && !exchange_->adds_own_first() ? 0 : part / ranks();
       if (auto done = gradients_->run(*batch, position, place, {options_.seed, 0, key_step}); !done) {
         return done.error();
       }

@@ -4,7 +4,7 @@
 // save() writes all it needs, restore() brings a fresh Trainer of the same run to the same bits.
 //
 // Several processes, each with a Trainer of the same run, share the micro-batches of every step and end it with the same
-// bits as one process (gradient_exchange.hpp). All of them call step(), in step; the clock is that of rank 0.
+// bits as one process, where the hosts add (gradient_exchange.hpp). All of them call step(), in step; the clock is that of rank 0.
 #pragma once
 
 #include <filesystem>
@@ -45,7 +45,8 @@ struct TrainerParts {
   std::vector<const plugins::Object*> averagers;
   plugins::Object* loader = nullptr;
   const data::TokenStream* tokens = nullptr;
-  comm::ProcessGroup* group = nullptr;  // nullptr: one process
+  comm::ProcessGroup* group = nullptr;   // nullptr: one process
+  comm::DeviceGroup* devices = nullptr;  // of the group's devices; nullptr: gradients meet on the hosts
 };
 
 struct TrainerOptions {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "core/cuda/library.hpp"
+#include "core/base/installation.hpp"
 #include "runner/pipeline/workbench.hpp"
 
 namespace caddie::pipeline {

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "core/comm/launch.hpp"
 #include "core/cpu/cpu_executor.hpp"
 #include "runner/pipeline/cuda_library.hpp"
 
@@ -58,6 +59,7 @@ Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSe
   graph::ExecutorOptions options;
   options.threads = thread_count(compute);
   options.profile = profile;
+  if (const auto launch = comm::find_launch()) options.device = launch->local_rank;
   if (compute.precision == "bf16") options.precision = graph::Precision::bf16;
   if (compute.backend == "reference") return graph::make_reference_executor(options);
   if (compute.backend == "cpu") {

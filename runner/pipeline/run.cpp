@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/file.hpp"
+#include "core/base/installation.hpp"
 #include "core/base/text.hpp"
 #include "core/cpu/kernels/ceiling.hpp"
 #include "core/graph/profiling.hpp"
@@ -84,7 +85,7 @@ class Runner {
 
   [[nodiscard]] TrainStage train_stage() {
     return {executor_.get(), &manifest_, &*model_,      &objects_,  &*dataset_,
-            folder_,         train_key_, options_.group, &reporter_};
+            folder_,         train_key_, options_.group, devices_.get(), &reporter_};
   }
 
   Result<void> begin() {
@@ -120,6 +121,19 @@ class Runner {
     if (!executor) return executor.error();
     executor_ = std::move(*executor);
     if (options_.profile) executor_ = graph::make_profiling_executor(std::move(executor_), profile_);
+    return open_devices();
+  }
+
+  // Devices that can sum among themselves do; others meet on the hosts.
+  Result<void> open_devices() {
+    if (options_.group == nullptr || manifest_.compute.backend != "cuda") return {};
+    auto devices = comm::open_device_group(*options_.group, program_path());
+    if (devices) {
+      devices_ = std::move(*devices);
+      return {};
+    }
+    if (devices.error().code != Code::unsupported) return devices.error();
+    reporter_.note("gradients go through the memory of the hosts: " + devices.error().text);
     return {};
   }
 
@@ -356,6 +370,7 @@ class Runner {
   // Destroyed in reverse: programs before the executor, objects before the host.
   std::shared_ptr<graph::ProfileSink> profile_ = std::make_shared<graph::ProfileSink>();
   std::unique_ptr<graph::Executor> executor_;
+  std::unique_ptr<comm::DeviceGroup> devices_;
   Objects objects_;
   std::optional<data::Dataset> dataset_;
   std::optional<plugins::Model> model_;

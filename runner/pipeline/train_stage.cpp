@@ -138,6 +138,7 @@ train::TrainerParts trainer_parts(const TrainStage& stage, const data::TokenStre
   parts.loader = stage.objects->loader.get();
   parts.tokens = &tokens;
   parts.group = stage.group;
+  parts.devices = stage.devices;
   return parts;
 }
 

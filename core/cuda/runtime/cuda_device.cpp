@@ -215,9 +215,9 @@ Result<std::shared_ptr<Device>> make_cuda_device(const CudaDeviceOptions& option
                  fmt::format("the cuda backend needs a GPU, and this machine offers none ({}); use the backend \"cpu\"",
                              status == cudaSuccess ? "no device" : cudaGetErrorString(status))};
   }
-  int current = 0;
+  const int current = options.device % count;
   cudaDeviceProp properties{};
-  if (auto good = checked(cudaGetDevice(&current), "choosing a GPU"); !good) return good.error();
+  if (auto good = checked(cudaSetDevice(current), "choosing a GPU"); !good) return good.error();
   if (auto good = checked(cudaGetDeviceProperties(&properties, current), "asking a GPU for its kind"); !good)
     return good.error();
   if (properties.major < 8) {

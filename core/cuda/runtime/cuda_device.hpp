@@ -12,9 +12,10 @@ namespace caddie::cuda {
 struct CudaDeviceOptions {
   std::filesystem::path cache_folder;  // of compiled kernels; empty for none
   int threads = 1;                     // that compile kernels
+  int device = 0;                      // of those that are visible, counted around
 };
 
-// The current CUDA device. The error is a sentence when there is no driver or no GPU.
+// Makes it the current CUDA device. The error is a sentence when there is no driver or no GPU.
 Result<std::shared_ptr<Device>> make_cuda_device(const CudaDeviceOptions& options);
 
 }  // namespace caddie::cuda

@@ -9,7 +9,7 @@ __attribute__((visibility("default"))) extern const char* const caddie_cuda_buil
 const char* const caddie_cuda_build = CADDIE_VERSION;
 
 __attribute__((visibility("default"))) void caddie_cuda_make_executor(caddie::cuda::LibraryRequest& request) {
-  auto device = caddie::cuda::make_cuda_device({request.cache_folder, request.options.threads});
+  auto device = caddie::cuda::make_cuda_device({request.cache_folder, request.options.threads, request.options.device});
   if (!device) {
     request.made = device.error();
     return;
