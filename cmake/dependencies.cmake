@@ -17,4 +17,4 @@ if(CADDIE_TESTS)
   find_package(GTest REQUIRED)
 endif()
 # The CUDA executor's device (core/cuda/runtime) is built where there is a toolkit.
-find_package(CUDAToolkit 12.4 QUIET)
+find_package(CUDAToolkit 12.8 QUIET)

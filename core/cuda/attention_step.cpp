@@ -20,6 +20,10 @@ constexpr std::int64_t kMmaTile = 64;
 constexpr std::uint32_t kMmaBlock = 128;
 constexpr std::int64_t kMostChannels = 128;  // whose sums a warp keeps in registers
 
+constexpr std::int64_t kLongestRow = 256;  // what tiles of f32 fit shared memory with
+
+bool fits(const Graph& graph, const Node& node) { return graph.shape(node.inputs[0])[3] <= kLongestRow; }
+
 bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {
   if (graph.shape(node.inputs[input]).rank() != 4 || view.bounded) return view.is_dense();
   return view.strides[3] == 1 || view.shape[3] == 1;
@@ -129,8 +133,8 @@ CudaStep make_backward(const CompileInput& input, const graph::Step& graph_step)
 }  // namespace
 
 const NodeKernel* attention_kernel(Op op) {
-  static const NodeKernel forward{reads_view, -1, make_forward};
-  static const NodeKernel backward{reads_view, -1, make_backward};
+  static const NodeKernel forward{fits, reads_view, -1, make_forward};
+  static const NodeKernel backward{fits, reads_view, -1, make_backward};
   if (op == Op::attention) return &forward;
   return op == Op::attention_backward ? &backward : nullptr;
 }

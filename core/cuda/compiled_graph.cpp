@@ -111,8 +111,10 @@ void add_late_updates(const CompileInput& input, CudaStep& before, CudaStep& aft
 
 Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph, graph::Precision precision,
                                                               Device& device) {
-  Result<Graph> simple =
-      graph::lower(graph, [](const Graph&, const Node& node) { return node_kernel(node.op) != nullptr; });
+  Result<Graph> simple = graph::lower(graph, [](const Graph& whole, const Node& node) {
+    const NodeKernel* kernel = node_kernel(node.op);
+    return kernel != nullptr && (kernel->fits == nullptr || kernel->fits(whole, node));
+  });
   if (simple) simple = graph::simplify(*simple);
   if (simple) simple = graph::plain_dots(*simple);
   if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple));

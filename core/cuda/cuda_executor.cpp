@@ -7,6 +7,8 @@ namespace {
 
 class CudaExecutor final : public graph::Executor {
  public:
+  [[nodiscard]] Device& device() const { return *device_; }
+
   CudaExecutor(std::shared_ptr<Device> device, const graph::ExecutorOptions& options)
       : device_(std::move(device)), options_(options) {}
 
@@ -47,6 +49,8 @@ class CudaExecutor final : public graph::Executor {
 };
 
 }  // namespace
+
+void* stream_of(graph::Executor& executor) { return static_cast<CudaExecutor&>(executor).device().stream(); }
 
 std::unique_ptr<graph::Executor> make_cuda_executor(std::shared_ptr<Device> device,
                                                     const graph::ExecutorOptions& options) {

@@ -27,7 +27,7 @@ struct IndexCall {
   IndexCall(const CompileInput& from, const graph::Step& graph_step)
       : input(from), node(from.graph.nodes()[graph_step.node]), views(graph_step.inputs),
         elements(from.graph.shape(node.first_output).elements()) {
-    defines.set("ELEMENTS", elements).set("NUMBER", number(input, node.first_output));
+    defines.index(elements).set("ELEMENTS", elements).set("NUMBER", number(input, node.first_output));
     defines.set("X_T", input.type(views[0].base)).set("Y_T", input.type(node.first_output));
     defines.set("X_STRIDE", views[0].is_splat() && !views[0].is_dense() ? 0 : 1);
     step.cost = {"index", 0, 2.0 * static_cast<double>(elements * input.width(node.first_output))};
@@ -99,10 +99,10 @@ bool first_may_be_splat(const Graph&, const Node&, std::size_t input, const View
 }  // namespace
 
 const NodeKernel* index_kernel(Op op) {
-  static const NodeKernel gather{nullptr, -1, make_gather};
-  static const NodeKernel scatter_add{first_may_be_splat, 0, make_scatter_add};
-  static const NodeKernel pick{nullptr, -1, make_pick};
-  static const NodeKernel place{first_may_be_splat, -1, make_place};
+  static const NodeKernel gather{nullptr, nullptr, -1, make_gather};
+  static const NodeKernel scatter_add{nullptr, first_may_be_splat, 0, make_scatter_add};
+  static const NodeKernel pick{nullptr, nullptr, -1, make_pick};
+  static const NodeKernel place{nullptr, first_may_be_splat, -1, make_place};
   switch (op) {
     case Op::gather: return &gather;
     case Op::scatter_add: return &scatter_add;

@@ -250,7 +250,7 @@ class MatrixStep {
 
 const NodeKernel* matrix_kernel(Op op) {
   static const NodeKernel kernel{
-      reads_view, -1,
+      nullptr, reads_view, -1,
       [](const CompileInput& input, const graph::Step& step) { return MatrixStep(input, step).make(); }};
   return op == Op::dot || op == Op::linear ? &kernel : nullptr;
 }

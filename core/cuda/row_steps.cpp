@@ -1,4 +1,6 @@
 // Norms and softmax over the last axis. Rows may stand apart from each other.
+#include <algorithm>
+
 #include "core/cuda/kernels/kernel_texts.hpp"
 #include "core/cuda/node_kernels.hpp"
 
@@ -10,6 +12,23 @@ using graph::Op;
 using graph::View;
 
 namespace {
+
+// How a block reads a row at once: so many elements a thread, so many times.
+struct RowCut {
+  std::int64_t lanes = 1, each = 1;
+  std::uint32_t block = 32;
+
+  RowCut(const std::vector<View>& rows, std::int64_t columns) {
+    const bool four = columns % 4 == 0 && std::ranges::all_of(rows, [](const View& view) {
+                        return view.offset % 4 == 0 && *row_stride(view) % 4 == 0;
+                      });
+    lanes = four ? 4 : 1;
+    const std::int64_t threads = ceil_div(columns, lanes);
+    block = static_cast<std::uint32_t>(std::min<std::int64_t>(ceil_div(ceil_div(threads, 4), 32) * 32, 1024));
+    if (threads <= 256) block = static_cast<std::uint32_t>(ceil_div(threads, 32) * 32);
+    each = ceil_div(threads, block);
+  }
+};
 
 bool reads_view(const Graph&, const Node&, std::size_t, const View& view) { return row_stride(view).has_value(); }
 
@@ -34,8 +53,13 @@ CudaStep make(const CompileInput& input, const graph::Step& graph_step) {
   if (op == Op::softmax || op == Op::log_sum_exp) defines.set("LSE", op == Op::log_sum_exp ? "1" : "0");
   places.push_back(input.place(node.first_output));
   CudaStep step;
+  const bool norm = op == Op::rms_norm || op == Op::rms_norm_backward;
+  const RowCut cut(graph_step.inputs, columns);
+  if (norm) defines.set("LANES", cut.lanes).set("EACH", cut.each);
+  const std::string text =
+      norm ? defines.before("lanes") + std::string(kernel_text(kernel)) : defines.before(kernel);
   const auto pointers = static_cast<std::uint32_t>(places.size());
-  step.launch({std::string(info(op).name), defines.before(kernel), pointers, row_block(columns), 0, true}, rows,
+  step.launch({std::string(info(op).name), text, pointers, norm ? cut.block : row_block(columns), 0, true}, rows,
               std::move(places));
   step.cost = {"norm", 10.0 * static_cast<double>(rows * columns), bytes_of_all(input, node)};
   return step;
@@ -44,10 +68,10 @@ CudaStep make(const CompileInput& input, const graph::Step& graph_step) {
 }  // namespace
 
 const NodeKernel* row_kernel(Op op) {
-  static const NodeKernel rms_norm{reads_view, 0, make<Op::rms_norm>};
-  static const NodeKernel rms_norm_backward{reads_view, 1, make<Op::rms_norm_backward>};
-  static const NodeKernel softmax{reads_view, 0, make<Op::softmax>};
-  static const NodeKernel log_sum_exp{reads_view, -1, make<Op::log_sum_exp>};
+  static const NodeKernel rms_norm{nullptr, reads_view, 0, make<Op::rms_norm>};
+  static const NodeKernel rms_norm_backward{nullptr, reads_view, 1, make<Op::rms_norm_backward>};
+  static const NodeKernel softmax{nullptr, reads_view, 0, make<Op::softmax>};
+  static const NodeKernel log_sum_exp{nullptr, reads_view, -1, make<Op::log_sum_exp>};
   switch (op) {
     case Op::rms_norm: return &rms_norm;
     case Op::rms_norm_backward: return &rms_norm_backward;

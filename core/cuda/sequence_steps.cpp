@@ -44,7 +44,7 @@ CudaStep make_cumsum(const CompileInput& input, const graph::Step& graph_step) {
   const std::int64_t lines = shape.elements() / shape[axis];
   const bool real = input.graph.dtype(node.first_output) == DType::f32;
   Defines defines;
-  defines.set("LINES", lines).set("LENGTH", shape[axis]).set("INNER", inner);
+  defines.index(shape.elements()).set("LINES", lines).set("LENGTH", shape[axis]).set("INNER", inner);
   defines.set("REVERSE", node.attributes.integer("reverse") != 0 ? "1" : "0");
   defines.set("SUM", real ? "double" : "u32").set("NUMBER", real ? "float" : "int");
   defines.set("X_T", input.type(graph_step.inputs[0].base)).set("Y_T", input.type(node.first_output));
@@ -60,7 +60,7 @@ CudaStep make_rope(const CompileInput& input, const graph::Step& graph_step) {
   const View& x = graph_step.inputs[0];
   Defines defines;
   const std::int64_t elements = x.shape.elements();
-  defines.set("ELEMENTS", elements).set("TIMES", x.shape[1]).set("HEADS", x.shape[2]).set("DIM", x.shape[3]);
+  defines.index(elements).set("ELEMENTS", elements).set("TIMES", x.shape[1]).set("HEADS", x.shape[2]).set("DIM", x.shape[3]);
   defines.set("PAIRS", graph_step.inputs[1].shape[1]);
   defines.set("X_B", x.strides[0]).set("X_T_STRIDE", x.strides[1]).set("X_H", x.strides[2]);
   defines.set("X_T", input.type(x.base)).set("Y_T", input.type(node.first_output));
@@ -82,9 +82,9 @@ bool rope_reads_view(const Graph&, const Node&, std::size_t input, const View& v
 }  // namespace
 
 const NodeKernel* sequence_kernel(Op op) {
-  static const NodeKernel concat{any_view, -1, make_concat};
-  static const NodeKernel cumsum{nullptr, -1, make_cumsum};
-  static const NodeKernel rope{rope_reads_view, -1, make_rope};
+  static const NodeKernel concat{nullptr, any_view, -1, make_concat};
+  static const NodeKernel cumsum{nullptr, nullptr, -1, make_cumsum};
+  static const NodeKernel rope{nullptr, rope_reads_view, -1, make_rope};
   switch (op) {
     case Op::concat: return &concat;
     case Op::cumsum: return &cumsum;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/installation.hpp"
 #include "core/cuda/library.hpp"
 #include "core/base/installation.hpp"
 #include "runner/pipeline/workbench.hpp"
@@ -13,16 +14,15 @@
 namespace caddie::pipeline {
 namespace {
 
-constexpr const char* kFile = "caddie/libcaddie_cuda.so";
+constexpr const char* kFile = "libcaddie_cuda.so";
 
 Error refuse(std::string text) { return {Code::unsupported, "/compute/backend", std::move(text)}; }
 
 // Beside the program as installed or built; empty where there is none.
 std::filesystem::path library_file() {
-  const std::filesystem::path prefix = program_path().parent_path().parent_path();
-  for (const char* folder : {CADDIE_LIBDIR, "lib", "lib64"}) {
+  for (const std::filesystem::path& folder : library_folders(program_path())) {
     std::error_code code;
-    if (const auto file = prefix / folder / kFile; std::filesystem::exists(file, code)) return file;
+    if (const auto file = folder / kFile; std::filesystem::exists(file, code)) return file;
   }
   return {};
 }

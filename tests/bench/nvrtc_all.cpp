@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -99,18 +100,15 @@ manifest::Resolution resolved(const std::string& file) {
   return resolution;
 }
 
+// The manifest's kernels, gathered by `device`.
 Listed list(const std::string& file, const std::shared_ptr<ListingDevice>& device, graph::Precision precision) {
-  const std::size_t products = device->products().size();
-  const auto one = std::make_shared<ListingDevice>();  // to count what is different within the manifest
-  for (const auto& on : {one, device}) {
-    records::Twin twin(resolved(file), executor_for(on, precision));
-    twin.start();  // first phase and update
-    const auto executor = executor_for(on, precision);
-    value_of(executor->compile(last_phase(twin, false)));
-    value_of(executor->compile(evaluation(twin)));
-  }
-  return {file, precision == graph::Precision::f32 ? "f32" : "bf16", one->kernels().size(),
-          device->products().size() - products};
+  records::Twin twin(resolved(file), executor_for(device, precision));
+  twin.start();  // first phase and update
+  const auto executor = executor_for(device, precision);
+  value_of(executor->compile(last_phase(twin, false)));
+  value_of(executor->compile(evaluation(twin)));
+  return {file, precision == graph::Precision::f32 ? "f32" : "bf16", device->kernels().size(),
+          device->products().size()};
 }
 
 int number(const std::string& log, const char* pattern) {
@@ -182,19 +180,24 @@ nlohmann::json as_json(const Row& row) {
 }
 
 int run(int architecture, const std::string& out, const std::vector<std::string>& manifests) {
-  const auto device = std::make_shared<ListingDevice>();
   std::vector<Listed> listed;
   std::vector<Row> rows;
+  std::vector<cuda::KernelSource> sources;
+  std::set<std::string> known;
   for (const std::string& file : manifests) {
     for (const auto precision : {graph::Precision::f32, graph::Precision::bf16}) {
+      const auto device = std::make_shared<ListingDevice>();
       listed.push_back(list(file, device, precision));
+      for (const cuda::KernelSource& source : device->kernels()) {
+        if (!known.insert(cuda::complete_source(source)).second) continue;
+        sources.push_back(source);
+        rows.push_back({source, file});
+      }
       std::fprintf(stderr, "%s %s: %zu kernels\n", file.c_str(), listed.back().precision.c_str(), listed.back().kernels);
-      for (std::size_t i = rows.size(); i < device->kernels().size(); ++i) rows.push_back({device->kernels()[i], file});
     }
   }
   const cuda::KernelCompiler compiler(architecture, {}, true);
-  const auto images =
-      value_of(compiler.compile_all(device->kernels(), static_cast<int>(std::thread::hardware_concurrency())));
+  const auto images = value_of(compiler.compile_all(sources, static_cast<int>(std::thread::hardware_concurrency())));
   nlohmann::json kernels = nlohmann::json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].bytes = images[i].bytes.size();

@@ -38,14 +38,14 @@ const std::vector<std::pair<Shape, Shape>> kPairs = {
 std::vector<Maker> binary(Op op, float low = -3, float high = 3) {
   std::vector<Maker> out;
   for (const auto& [a, b] : kPairs)
-    out.push_back([=](Case& c) { c.emit(op, {c.real(a, low, high), c.real(b, low, high)}); });
+    out.push_back([=, a = a, b = b](Case& c) { c.emit(op, {c.real(a, low, high), c.real(b, low, high)}); });
   return out;
 }
 
 std::vector<Maker> binary_whole(Op op, std::int32_t low = -9, std::int32_t high = 9) {
   std::vector<Maker> out;
   for (const auto& [a, b] : kPairs) {
-    out.push_back([=](Case& c) { c.emit(op, {c.whole(a, -100000, 100000), c.whole(b, low, high)}); });
+    out.push_back([=, a = a, b = b](Case& c) { c.emit(op, {c.whole(a, -100000, 100000), c.whole(b, low, high)}); });
   }
   return out;
 }
@@ -72,12 +72,14 @@ std::vector<Maker> reductions(Op op) {
                                                      {{1, 1}, {}}};
   for (const auto& [shape, axes] : cases) {
     for (const std::int64_t keep : {0, 1}) {
-      out.push_back([=](Case& c) {
+      out.push_back([=, shape = shape, axes = axes](Case& c) {
         c.tolerance = 1e-4;
         c.emit(op, {c.real(shape)}, Attributes().set("axes", axes).set("keep", keep));
       });
     }
-    out.push_back([=](Case& c) { c.emit(op, {c.whole(shape)}, Attributes().set("axes", axes)); });
+    out.push_back([=, shape = shape, axes = axes](Case& c) {
+      c.emit(op, {c.whole(shape)}, Attributes().set("axes", axes));
+    });
   }
   return out;
 }

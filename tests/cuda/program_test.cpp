@@ -77,6 +77,17 @@ TEST(CudaProgram, ManySumsOfOneWalk) {
   expect_close(graph, run_both_orders(graph, leaves), run_reference(graph, leaves), 1e-4, 1e-4);
 }
 
+// Rows that no tile has room for: attention is taken apart.
+TEST(CudaProgram, AttentionOfVeryLongRows) {
+  CADDIE_NEEDS_EMULATOR();
+  Graph graph;
+  const Value q = graph.leaf(LeafKind::input, "q", DType::f32, {1, 5, 1, 264});
+  graph.output("y", graph.emit(Op::attention, {q, q, q}, Attributes().set("scale", 0.1)));
+  std::mt19937 random(3);
+  const Contents leaves = random_leaves(graph, random);
+  expect_close(graph, run_both_orders(graph, leaves), run_reference(graph, leaves), 1e-4, 1e-4);
+}
+
 // ---- updates --------------------------------------------------------------------------------------------------------
 
 struct CudaUpdate : ::testing::Test {

@@ -280,10 +280,10 @@ void add_copy(const CompileInput& input, const graph::View& from, const CopyTarg
       in_order ? "e" : fmt::format("e / {0} * {1} + e % {0} + {2}", to.stretch, to.row, to.start);
   std::string text = fmt::format(
       "extern \"C\" __global__ void KERNEL(const Pointers at) {{\n"
-      "  const u64 t = (u64)blockIdx.x * BLOCK + threadIdx.x;\n  if (t >= {0}) return;\n  const u64 e = t * {1};\n"
+      "  const {7} t = ({7})blockIdx.x * BLOCK + threadIdx.x;\n  if (t >= {0}) return;\n  const {7} e = t * {1};\n"
       "{2}  {3}(({4}*)at.p[0] + ({5}), {6});\n}}\n",
       elements / lanes, lanes, load_code(from, code, {"e", elements, lanes}), lanes == 4 ? "store4" : "store", to.type,
-      target, lanes == 4 ? "x" : "x[0]");
+      target, lanes == 4 ? "x" : "x[0]", number_type(std::max(elements, elements / to.stretch * to.row)));
   const auto pointers = static_cast<std::uint32_t>(places.size());
   step.launch({"copy", std::move(text), pointers, kBlock, 0, false}, ceil_div(elements / lanes, kBlock),
               std::move(places));

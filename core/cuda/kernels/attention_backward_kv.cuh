@@ -14,8 +14,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int k0 = (int)(blockIdx.x % tiles) * TILE;
   const int kv = (int)(blockIdx.x / tiles % KV_HEADS);
   const i64 b = blockIdx.x / ((i64)tiles * KV_HEADS);
-  const K_T* k = (const K_T*)at.p[1] + b * K_B + kv * K_H;
-  const V_T* v = (const V_T*)at.p[2] + b * V_B + kv * V_H;
+  const K_T* k = (const K_T*)at.p[1] + b * K_B + (i64)kv * K_H;
+  const V_T* v = (const V_T*)at.p[2] + b * V_B + (i64)kv * V_H;
   const int row = (int)(threadIdx.x >> 3), part = (int)(threadIdx.x & 7);
   for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
     const int r = i / DIM, d = i % DIM;
@@ -33,8 +33,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int begin = CAUSAL ? k0 / TILE * TILE : 0;
   for (int g = 0; g < HEADS / KV_HEADS; ++g) {
     const int h = kv * (HEADS / KV_HEADS) + g;
-    const Q_T* q = (const Q_T*)at.p[0] + b * Q_B + h * Q_H;
-    const DY_T* dy = (const DY_T*)at.p[3] + b * DY_B + h * DY_H;
+    const Q_T* q = (const Q_T*)at.p[0] + b * Q_B + (i64)h * Q_H;
+    const DY_T* dy = (const DY_T*)at.p[3] + b * DY_B + (i64)h * DY_H;
     for (int q0 = begin; q0 < TIMES; q0 += TILE) {
       __syncthreads();
       for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {

@@ -14,8 +14,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const i64 b = blockIdx.x / ((i64)tiles * KV_HEADS);
   const int lane = (int)(threadIdx.x & 31), warp = (int)(threadIdx.x >> 5);
   const int key0 = k0 + warp * 16 + lane / 4;  // and key0 + 8
-  fill_tile(ks, (const bf16*)at.p[1] + b * K_B + kv * K_H, k0, KEYS, K_T_STRIDE);
-  fill_tile(vs, (const bf16*)at.p[2] + b * V_B + kv * V_H, k0, KEYS, V_T_STRIDE);
+  fill_tile(ks, (const bf16*)at.p[1] + b * K_B + (i64)kv * K_H, k0, KEYS, K_T_STRIDE);
+  fill_tile(vs, (const bf16*)at.p[2] + b * V_B + (i64)kv * V_H, k0, KEYS, V_T_STRIDE);
 #if SEGMENTS
   const int* segments = (const int*)at.p[8] + b * TIMES;
   const int own[2] = {key0 < KEYS ? segments[key0] : 0, key0 + 8 < KEYS ? segments[key0 + 8] : 0};
@@ -26,8 +26,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   }
   for (int group = 0; group < HEADS / KV_HEADS; ++group) {
     const int h = kv * (HEADS / KV_HEADS) + group;
-    const bf16* q = (const bf16*)at.p[0] + b * Q_B + h * Q_H;
-    const bf16* dy = (const bf16*)at.p[3] + b * DY_B + h * DY_H;
+    const bf16* q = (const bf16*)at.p[0] + b * Q_B + (i64)h * Q_H;
+    const bf16* dy = (const bf16*)at.p[3] + b * DY_B + (i64)h * DY_H;
     for (int q0 = CAUSAL ? k0 : 0; q0 < TIMES; q0 += 64) {
       __syncthreads();
       fill_tile(qs, q, q0, TIMES, Q_T_STRIDE);

@@ -12,12 +12,12 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int h = (int)(blockIdx.x / tiles % HEADS);
   const i64 b = blockIdx.x / ((i64)tiles * HEADS);
   const int kv = h / (HEADS / KV_HEADS);
-  const bf16* k = (const bf16*)at.p[1] + b * K_B + kv * K_H;
-  const bf16* v = (const bf16*)at.p[2] + b * V_B + kv * V_H;
+  const bf16* k = (const bf16*)at.p[1] + b * K_B + (i64)kv * K_H;
+  const bf16* v = (const bf16*)at.p[2] + b * V_B + (i64)kv * V_H;
   const int lane = (int)(threadIdx.x & 31), warp = (int)(threadIdx.x >> 5);
   const int row0 = q0 + warp * 16 + lane / 4;  // and row0 + 8
-  fill_tile(qs, (const bf16*)at.p[0] + b * Q_B + h * Q_H, q0, TIMES, Q_T_STRIDE);
-  fill_tile(dys, (const bf16*)at.p[3] + b * DY_B + h * DY_H, q0, TIMES, DY_T_STRIDE);
+  fill_tile(qs, (const bf16*)at.p[0] + b * Q_B + (i64)h * Q_H, q0, TIMES, Q_T_STRIDE);
+  fill_tile(dys, (const bf16*)at.p[3] + b * DY_B + (i64)h * DY_H, q0, TIMES, DY_T_STRIDE);
 #if SEGMENTS
   const int* segments = (const int*)at.p[7] + b * TIMES;
   const int own[2] = {row0 < TIMES ? segments[row0] : 0, row0 + 8 < TIMES ? segments[row0 + 8] : 0};

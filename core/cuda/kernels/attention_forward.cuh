@@ -14,9 +14,9 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int h = (int)(blockIdx.x / tiles % HEADS);
   const i64 b = blockIdx.x / ((i64)tiles * HEADS);
   const int kv = h / (HEADS / KV_HEADS);
-  const Q_T* q = (const Q_T*)at.p[0] + b * Q_B + h * Q_H;
-  const K_T* k = (const K_T*)at.p[1] + b * K_B + kv * K_H;
-  const V_T* v = (const V_T*)at.p[2] + b * V_B + kv * V_H;
+  const Q_T* q = (const Q_T*)at.p[0] + b * Q_B + (i64)h * Q_H;
+  const K_T* k = (const K_T*)at.p[1] + b * K_B + (i64)kv * K_H;
+  const V_T* v = (const V_T*)at.p[2] + b * V_B + (i64)kv * V_H;
   const int row = (int)(threadIdx.x >> 3), part = (int)(threadIdx.x & 7);
   for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
     const int r = i / DIM, d = i % DIM;

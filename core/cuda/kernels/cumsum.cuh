@@ -1,6 +1,6 @@
 // Running sums along an axis: a thread a line; f32 sums are carried in double.
 extern "C" __global__ void KERNEL(const Pointers at) {
-  const i64 line = (i64)blockIdx.x * BLOCK + threadIdx.x;
+  const INDEX line = (INDEX)blockIdx.x * BLOCK + threadIdx.x;
   if (line >= LINES) return;
   const i64 start = line / INNER * LENGTH * INNER + line % INNER;
   const X_T* x = (const X_T*)at.p[0] + start;

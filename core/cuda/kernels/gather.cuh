@@ -1,6 +1,6 @@
 // Rows of a table [ROWS, LENGTH]; an index outside gives zeros. A thread an element of y.
 extern "C" __global__ void KERNEL(const Pointers at) {
-  const i64 e = (i64)blockIdx.x * BLOCK + threadIdx.x;
+  const INDEX e = (INDEX)blockIdx.x * BLOCK + threadIdx.x;
   if (e >= ELEMENTS) return;
   const int row = ((const int*)at.p[1])[e / LENGTH];
   const bool inside = row >= 0 && row < ROWS;

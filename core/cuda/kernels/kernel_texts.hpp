@@ -13,7 +13,10 @@ std::string_view kernel_text(std::string_view name);
 class Defines {
  public:
   Defines& set(std::string_view key, std::string_view value);
+  // An int where it is one: kernels cast before products that may be larger.
   Defines& set(std::string_view key, long long value);
+  // INDEX, the type that numbers of elements are divided in: 64-bit division is slow.
+  Defines& index(long long elements);
   // A float, by its bits.
   Defines& real(std::string_view key, double value);
 

@@ -1,6 +1,6 @@
 // Zeros [.., LENGTH] but for one value a row, at its index; values X_STRIDE apart (0: one for all).
 extern "C" __global__ void KERNEL(const Pointers at) {
-  const i64 e = (i64)blockIdx.x * BLOCK + threadIdx.x;
+  const INDEX e = (INDEX)blockIdx.x * BLOCK + threadIdx.x;
   if (e >= ELEMENTS) return;
   const i64 row = e / LENGTH;
   const bool here = ((const int*)at.p[1])[row] == (int)(e % LENGTH);

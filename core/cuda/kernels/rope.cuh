@@ -1,10 +1,11 @@
 // x [B,T,H,D], cos and sin [T,PAIRS]: (a, b) -> (a cos + b sin, b cos - a sin) for channels j and j + PAIRS. A thread
 // an element of y.
 extern "C" __global__ void KERNEL(const Pointers at) {
-  const i64 e = (i64)blockIdx.x * BLOCK + threadIdx.x;
+  const INDEX e = (INDEX)blockIdx.x * BLOCK + threadIdx.x;
   if (e >= ELEMENTS) return;
   const int j = (int)(e % DIM);
-  const i64 h = e / DIM % HEADS, t = e / ((i64)DIM * HEADS) % TIMES, b = e / ((i64)DIM * HEADS * TIMES);
+  const INDEX row = e / DIM;
+  const i64 h = row % HEADS, t = row / HEADS % TIMES, b = row / HEADS / TIMES;
   const X_T* x = (const X_T*)at.p[0] + b * X_B + t * X_T_STRIDE + h * X_H;
   float y = load(x + j);
   if (j < 2 * PAIRS) {

@@ -1,6 +1,6 @@
 // scatter_add for few rows and indices: a thread owns an element of y and goes through all indices in order.
 extern "C" __global__ void KERNEL(const Pointers at) {
-  const i64 e = (i64)blockIdx.x * BLOCK + threadIdx.x;
+  const INDEX e = (INDEX)blockIdx.x * BLOCK + threadIdx.x;
   if (e >= ELEMENTS) return;
   const int row = (int)(e / LENGTH);
   const i64 column = e % LENGTH;

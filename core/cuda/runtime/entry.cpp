@@ -1,4 +1,4 @@
-// The library's two symbols.
+// The library's symbols.
 #include "core/cuda/cuda_executor.hpp"
 #include "core/cuda/library.hpp"
 #include "core/cuda/runtime/cuda_device.hpp"
@@ -15,5 +15,9 @@ __attribute__((visibility("default"))) void caddie_cuda_make_executor(caddie::cu
     return;
   }
   request.made = caddie::cuda::make_cuda_executor(std::move(*device), request.options);
+}
+
+__attribute__((visibility("default"))) void* caddie_cuda_stream(caddie::graph::Executor& executor) {
+  return caddie::cuda::stream_of(executor);
 }
 }

@@ -194,7 +194,13 @@ class Emulator final : public EmulatedDevice {
 }  // namespace
 
 std::string no_emulator() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#define CADDIE_HAS_FEATURE(name) __has_feature(name)
+#else
+#define CADDIE_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || CADDIE_HAS_FEATURE(address_sanitizer) || \
+    CADDIE_HAS_FEATURE(thread_sanitizer)
   return "the emulator of GPU threads switches stacks, which sanitizers do not follow";
 #else
   const std::string probe = std::string(CADDIE_CXX_COMPILER) + " --version > /dev/null 2>&1";
