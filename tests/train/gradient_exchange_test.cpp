@@ -1,0 +1,110 @@
+// One rank of a group whose others are made up.
+#include "core/train/gradient_exchange.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/cpu/cpu_executor.hpp"
+#include "tests/train/support.hpp"
+
+namespace caddie::train {
+namespace {
+
+using test::must;
+using test::value_of;
+
+plugins::TensorDeclaration tensor(const std::string& path, const graph::Shape& shape) {
+  plugins::TensorDeclaration made;
+  made.path = path;
+  made.role = "matrix";
+  made.shape = shape;
+  return made;
+}
+
+// Rank 1 of 3. The gradients of the others are this rank's plus 10 times their distance from it, element by element; in
+// the gather the others' shares are zeros.
+class MadeUp final : public comm::ProcessGroup {
+ public:
+  [[nodiscard]] int rank() const override { return 1; }
+  [[nodiscard]] int size() const override { return 3; }
+  Result<void> broadcast(std::span<std::byte>, int) override { return {}; }
+  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received) override {
+    const std::size_t share = sent.size() / 3;
+    for (int from = 0; from < 3; ++from) {
+      std::vector<float> values(share / sizeof(float));
+      std::memcpy(values.data(), sent.data() + share, share);  // what this rank keeps of its own
+      for (float& value : values) value += 10.0f * static_cast<float>(from - 1);
+      std::memcpy(received.data() + static_cast<std::size_t>(from) * share, values.data(), share);
+      
+    }
+    return {};
+  }
+  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all) override {
+    std::ranges::fill(all, std::byte{0});
+    std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(own.size()));
+    return {};
+  }
+  Result<void> wait_for_all() override { return {}; }
+  [[noreturn]] void abort(int code) override { std::exit(code); }
+
+};
+
+class Doubling final : public comm::DeviceGroup {
+ public:
+  Result<void> sum(float* memory, std::size_t count) override {
+    for (std::size_t i = 0; i < count; ++i) memory[i] *= 2;
+    return {};
+  }
+};
+
+class Exchange : public testing::Test {
+ protected:
+  std::unique_ptr<graph::Executor> executor = cpu::make_cpu_executor({});
+  // Banks of 4 and of 3 elements, and a frozen one: 7 in all, shares of 3.
+  ParameterStore store = value_of(ParameterStore::make(
+      *executor, {tensor("a", {2, 2}), tensor("b", {3}), tensor("c", {5})}, {0, 0, kNoOwner}, {"owner"}));
+
+  void set(const std::string& path, const std::vector<float>& values) {
+    must(executor->upload(store.gradient(path), std::as_bytes(std::span(values))));
+  }
+  std::vector<float> get(const std::string& path) { return value_of(store.download_gradient(path)); }
+};
+
+TEST_F(Exchange, AddsItsShareOverRoundsAndRanks) {
+  MadeUp group;
+  const auto exchange = ordered_exchange(*executor, store, group);
+  EXPECT_FALSE(exchange->adds_own_first());
+  // Elements 3, 4, 5 of [a, b] are this rank's: a[3], b[0], b[1].
+  set("a", {1, 2, 3, 4});
+  set("b", {5, 6, 7});
+  must(exchange->add(0));
+  set("a", {0, 0, 0, 1});
+  must(exchange->add(1));
+  must(exchange->finish());
+  // Three ranks, two rounds: 3 * 4 + 3 * 1, 3 * 5 + 3 * 5, 3 * 6 + 3 * 6; tens cancel.
+  EXPECT_EQ(get("a"), (std::vector<float>{0, 0, 0, 15}));
+  EXPECT_EQ(get("b"), (std::vector<float>{30, 36, 0}));
+  // The next step starts anew.
+  set("a", {0, 0, 0, 2});
+  must(exchange->add(0));
+  must(exchange->finish());
+  EXPECT_EQ(get("a")[3], 6.0f);
+}
+
+TEST_F(Exchange, DevicesSumInPlaceOnceAStep) {
+  Doubling devices;
+  const auto exchange = device_exchange(*executor, store, devices);
+  EXPECT_TRUE(exchange->adds_own_first());
+  set("a", {1, 2, 3, 4});
+  set("b", {5, 6, 7});
+  must(exchange->add(0));
+  must(exchange->finish());
+  EXPECT_EQ(get("a"), (std::vector<float>{2, 4, 6, 8}));
+  EXPECT_EQ(get("b"), (std::vector<float>{10, 12, 14}));
+}
+
+}  // namespace
+}  // namespace caddie::train
