@@ -1,4 +1,4 @@
-// The records' small twins at toy dimensions: whole training steps (forward, gradients, optimizers, averagers) on the
+// The quickstart and the records' small twins at toy dimensions: whole training steps (forward, gradients, optimizers, averagers) on the
 // CUDA executor under the emulator against the reference executor.
 #include <map>
 
@@ -13,8 +13,18 @@ struct Trained {
   std::map<std::string, std::vector<float>> weights;
 };
 
+manifest::Resolution toy_quickstart() {
+  std::vector<manifest::Override> small;
+  for (const char* value : {"model.dim=16", "model.heads=4", "model.kv_heads=2", "model.head_dim=4", "model.layers=2",
+                            "model.context=32", "data.tokenizer.vocab=64", "model.vocab=64", "train.batch=2",
+                            "train.context=32", "train.steps=4", "blocks.rope.dims=4"}) {
+    small.push_back(records::set(value));
+  }
+  return records::resolve_manifest("quickstart.json", small);
+}
+
 Trained trained(const std::string& run, std::unique_ptr<graph::Executor> executor, int steps) {
-  records::Twin twin(records::toy(run, {}, 4), std::move(executor));
+  records::Twin twin(run == "quickstart" ? toy_quickstart() : records::toy(run, {}, 4), std::move(executor));
   twin.start();
   Trained out;
   for (int i = 0; i < steps; ++i) out.losses.push_back(twin.step().loss.loss);
@@ -50,6 +60,17 @@ TEST_P(Twins, TrainLikeOnTheReference) {
   }
 }
 
+// Everything at once in bfloat16: losses of the first steps within a hundredth.
+TEST(TwinInBf16, LossesFollowTheReference) {
+  CADDIE_NEEDS_EMULATOR();
+  const Trained expected = trained("pr-2163", graph::make_reference_executor({}), 2);
+  const Trained got = trained("pr-2163", emulated(graph::Precision::bf16), 2);
+  for (std::size_t i = 0; i < expected.losses.size(); ++i) {
+    EXPECT_NEAR(got.losses[i], expected.losses[i], 0.01 * std::abs(expected.losses[i])) << "step " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Quickstart, Twins, ::testing::Values("quickstart"));
 INSTANTIATE_TEST_SUITE_P(Records, Twins, ::testing::ValuesIn(records::all_runs()), [](const auto& each) {
   std::string name = each.param;
   std::ranges::replace(name, '-', '_');
