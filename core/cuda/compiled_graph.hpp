@@ -34,7 +34,8 @@ class CompiledGraph {
                                                         Device& device);
 
   [[nodiscard]] const std::vector<PlacedStep>& steps() const { return steps_; }
-  // Then outputs that are tied to memory are copied, then leaves are written whose new value could not be made in place.
+  // Then outputs that are tied to memory are copied, then leaves are written whose new value could not be made in
+  // place.
   [[nodiscard]] const std::vector<PlacedStep>& output_steps() const { return output_steps_; }
   [[nodiscard]] const PlacedStep& before_outputs() const { return before_outputs_; }
   [[nodiscard]] const PlacedStep& after_outputs() const { return after_outputs_; }

@@ -61,8 +61,8 @@ TEST(Nvrtc, CompilesAttentionByTensorCores) {
   ASSERT_TRUE(images) << images.error().message();
 }
 
-// A record's training step and update at toy dimensions in bf16, every fourth kernel: tests/bench/nvrtc_all compiles all
-// of all manifests.
+// A record's training step and update at toy dimensions in bf16, every fourth kernel: tests/bench/nvrtc_all compiles
+// all of all manifests.
 TEST(Nvrtc, CompilesKernelsOfARecord) {
   const auto device = std::make_shared<ListingDevice>();
   graph::ExecutorOptions options;
@@ -92,8 +92,10 @@ TEST(Nvrtc, CompilesAWalkThatFeedsManySums) {
 }
 
 KernelSource copy_kernel() {
-  return {"four", "extern \"C\" __global__ void KERNEL(const Pointers at) {\n  ((float*)at.p[0])[threadIdx.x] = 4.0f;\n}\n",
-          1, 32, 0, false};
+  return {
+      "four", "extern \"C\" __global__ void KERNEL(const Pointers at) {\n  ((float*)at.p[0])[threadIdx.x] = 4.0f;\n}\n",
+      1,      32,
+      0,      false};
 }
 
 TEST(Nvrtc, KnowsOlderAndNewerArchitectures) {

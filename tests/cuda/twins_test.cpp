@@ -1,5 +1,5 @@
-// The quickstart and the records' small twins at toy dimensions: whole training steps (forward, gradients, optimizers, averagers) on the
-// CUDA executor under the emulator against the reference executor.
+// The quickstart and the records' small twins at toy dimensions: whole training steps (forward, gradients, optimizers,
+// averagers) on the CUDA executor under the emulator against the reference executor.
 #include <map>
 
 #include "tests/cuda/emulated.hpp"
