@@ -1,5 +1,6 @@
 // attention and attention_backward by tiles. Heads are read where they stand, slices of wider rows included. bfloat16
-// goes through tensor cores where its rows can be read in pieces of 16 bytes; everything else through plain sums in f32.
+// goes through tensor cores where its rows can be read in pieces of 16 bytes; everything else through plain sums in
+// f32.
 #include <algorithm>
 
 #include "core/cuda/kernels/kernel_texts.hpp"

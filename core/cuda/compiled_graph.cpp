@@ -143,49 +143,44 @@ Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision
   auto steps = make_steps(input);
   if (!steps) return steps.error();
   make_shadows(input, *steps);
-  std::vector<CudaStep> outputs;
-  make_bindings(input, outputs);
-  CudaStep before, after;
-  add_late_updates(input, before, after);
-  std::vector<CudaStep*> all;
-  for (CudaStep& step : *steps) all.push_back(&step);
-  for (CudaStep& step : outputs) all.push_back(&step);
-  all.push_back(&before);
-  all.push_back(&after);
-  if (auto good = load_kernels(all, device); !good) return good;
-  const auto end = static_cast<std::uint32_t>(steps->size());
-  const auto place_step = [&](CudaStep step, std::uint32_t number, PlacedStep& to) -> Result<void> {
-    auto made = finished(std::move(step), number, device);
-    if (!made) return made.error();
-    made->scope = to.scope;
-    made->name = to.name;
-    to = std::move(*made);
-    return {};
-  };
+  Unplaced parts{std::move(*steps), {}, {}, {}};
+  make_bindings(input, parts.outputs);
+  add_late_updates(input, parts.before, parts.after);
+  if (auto good = load_kernels(parts, device); !good) return good;
+  if (auto good = place(input, parts, device); !good) return good;
+  if (auto good = fill_constants(input, device); !good) return good;
+  storage_ = std::move(storage.of);
+  return {};
+}
+
+// Every step gets its place in the arena; those after the last one have the number behind it.
+Result<void> CompiledGraph::place(const CompileInput& input, Unplaced& parts, Device& device) {
+  const auto end = static_cast<std::uint32_t>(parts.steps.size());
   for (std::uint32_t i = 0; i < end; ++i) {
-    const graph::Step& step = partition.steps[i];
-    PlacedStep placed;
-    placed.scope = graph.scope_name(graph.nodes()[step.node].scope);
-    placed.name = name_of(graph, step);
-    if (auto good = place_step(std::move((*steps)[i]), i, placed); !good) return good;
-    steps_.push_back(std::move(placed));
+    const graph::Step& step = input.partition.steps[i];
+    auto made = finished(std::move(parts.steps[i]), i, device);
+    if (!made) return made.error();
+    made->scope = input.graph.scope_name(input.graph.nodes()[step.node].scope);
+    made->name = name_of(input.graph, step);
+    steps_.push_back(std::move(*made));
   }
-  for (CudaStep& step : outputs) {
-    PlacedStep placed;
-    placed.name = "output";
-    if (auto good = place_step(std::move(step), end, placed); !good) return good;
-    output_steps_.push_back(std::move(placed));
+  for (CudaStep& step : parts.outputs) {
+    auto made = finished(std::move(step), end, device);
+    if (!made) return made.error();
+    made->name = "output";
+    output_steps_.push_back(std::move(*made));
   }
+  auto before = finished(std::move(parts.before), end, device);
+  auto after = finished(std::move(parts.after), end, device);
+  if (!before) return before.error();
+  if (!after) return after.error();
+  before_outputs_ = std::move(*before);
+  after_outputs_ = std::move(*after);
   before_outputs_.name = after_outputs_.name = "update";
-  if (auto good = place_step(std::move(before), end, before_outputs_); !good) return good;
-  if (auto good = place_step(std::move(after), end, after_outputs_); !good) return good;
-  before_outputs_.scratch = after_outputs_.scratch;
   plan_ = graph::plan_memory(blocks_, kAlignment);
   for (PlacedStep& step : steps_) step.scratch = plan_.offsets[step.scratch];
   for (PlacedStep& step : output_steps_) step.scratch = plan_.offsets[step.scratch];
   before_outputs_.scratch = after_outputs_.scratch = plan_.offsets[after_outputs_.scratch];
-  if (auto good = fill_constants(input, device); !good) return good;
-  storage_ = std::move(storage.of);
   return {};
 }
 
@@ -248,7 +243,12 @@ void CompiledGraph::make_bindings(const CompileInput& input, std::vector<CudaSte
   }
 }
 
-Result<void> CompiledGraph::load_kernels(std::vector<CudaStep*> steps, Device& device) {
+Result<void> CompiledGraph::load_kernels(Unplaced& parts, Device& device) {
+  std::vector<CudaStep*> steps;
+  for (CudaStep& step : parts.steps) steps.push_back(&step);
+  for (CudaStep& step : parts.outputs) steps.push_back(&step);
+  steps.push_back(&parts.before);
+  steps.push_back(&parts.after);
   std::vector<KernelSource> sources;
   for (const CudaStep* step : steps) sources.insert(sources.end(), step->kernels.begin(), step->kernels.end());
   auto ids = device.load(sources);

@@ -34,7 +34,8 @@ class CompiledGraph {
                                                         Device& device);
 
   [[nodiscard]] const std::vector<PlacedStep>& steps() const { return steps_; }
-  // Then outputs that are tied to memory are copied, then leaves are written whose new value could not be made in place.
+  // Then outputs that are tied to memory are copied, then leaves are written whose new value could not be made in
+  // place.
   [[nodiscard]] const std::vector<PlacedStep>& output_steps() const { return output_steps_; }
   [[nodiscard]] const PlacedStep& before_outputs() const { return before_outputs_; }
   [[nodiscard]] const PlacedStep& after_outputs() const { return after_outputs_; }
@@ -51,13 +52,20 @@ class CompiledGraph {
   [[nodiscard]] int find(std::string_view name) const;
 
  private:
+  // Steps as they were made: their kernels are still their own, their scratch has no place.
+  struct Unplaced {
+    std::vector<CudaStep> steps, outputs;
+    CudaStep before, after;  // of the outputs
+  };
+
   CompiledGraph() = default;
   Result<void> build(const graph::Graph& graph, graph::Precision precision, Device& device);
   Result<std::vector<CudaStep>> make_steps(const CompileInput& input);
   void make_shadows(const CompileInput& input, std::vector<CudaStep>& steps);
   void make_bindings(const CompileInput& input, std::vector<CudaStep>& outputs);
   Result<PlacedStep> finished(CudaStep step, std::uint32_t number, Device& device);
-  Result<void> load_kernels(std::vector<CudaStep*> steps, Device& device);
+  Result<void> load_kernels(Unplaced& parts, Device& device);
+  Result<void> place(const CompileInput& input, Unplaced& parts, Device& device);
   Result<void> fill_constants(const CompileInput& input, Device& device);
 
   std::vector<PlacedStep> steps_, output_steps_;

@@ -60,7 +60,11 @@ CudaStep make_rope(const CompileInput& input, const graph::Step& graph_step) {
   const View& x = graph_step.inputs[0];
   Defines defines;
   const std::int64_t elements = x.shape.elements();
-  defines.index(elements).set("ELEMENTS", elements).set("TIMES", x.shape[1]).set("HEADS", x.shape[2]).set("DIM", x.shape[3]);
+  defines.index(elements)
+      .set("ELEMENTS", elements)
+      .set("TIMES", x.shape[1])
+      .set("HEADS", x.shape[2])
+      .set("DIM", x.shape[3]);
   defines.set("PAIRS", graph_step.inputs[1].shape[1]);
   defines.set("X_B", x.strides[0]).set("X_T_STRIDE", x.strides[1]).set("X_H", x.strides[2]);
   defines.set("X_T", input.type(x.base)).set("Y_T", input.type(node.first_output));

@@ -22,7 +22,10 @@ bool is_product(Op op) {
 class Widths {
  public:
   Widths(const Graph& graph, const graph::Partition& partition)
-      : graph_(graph), partition_(partition), wide_(graph.value_count(), false), other_reader_(graph.value_count(), false),
+      : graph_(graph),
+        partition_(partition),
+        wide_(graph.value_count(), false),
+        other_reader_(graph.value_count(), false),
         narrow_(graph.value_count(), false) {}
 
   std::vector<bool> run() {

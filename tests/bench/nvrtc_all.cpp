@@ -49,7 +49,8 @@ struct Row {
   double seconds = 0;
 };
 
-std::unique_ptr<graph::Executor> executor_for(const std::shared_ptr<ListingDevice>& device, graph::Precision precision) {
+std::unique_ptr<graph::Executor> executor_for(const std::shared_ptr<ListingDevice>& device,
+                                              graph::Precision precision) {
   graph::ExecutorOptions options;
   options.precision = precision;
   return cuda::make_cuda_executor(device, options);
@@ -93,7 +94,8 @@ graph::Graph evaluation(const records::Twin& twin) {
 manifest::Resolution resolved(const std::string& file) {
   manifest::Resolution resolution = records::resolve_manifest(file);
   const bool lanes = resolution.manifest.loader && resolution.manifest.loader->config.contains("lanes");
-  if (lanes) resolution = records::resolve_manifest(file, {records::set("loader.lanes=1")});  // the tokens are one shard
+  if (lanes)
+    resolution = records::resolve_manifest(file, {records::set("loader.lanes=1")});  // the tokens are one shard
   for (auto* section : {&resolution.manifest.quantize, &resolution.manifest.compress, &resolution.manifest.evaluators})
     section->clear();
   resolution.manifest.ttt.reset();
@@ -137,7 +139,8 @@ std::vector<std::string> all_manifests() {
   return out;
 }
 
-std::string summary(const cuda::KernelCompiler& compiler, const std::vector<Listed>& listed, const std::vector<Row>& rows) {
+std::string summary(const cuda::KernelCompiler& compiler, const std::vector<Listed>& listed,
+                    const std::vector<Row>& rows) {
   double seconds = 0;
   std::size_t bytes = 0;
   std::vector<const Row*> spilling, heavy;
@@ -149,8 +152,8 @@ std::string summary(const cuda::KernelCompiler& compiler, const std::vector<List
   }
   std::ranges::stable_sort(heavy, [](const Row* a, const Row* b) { return a->registers > b->registers; });
   std::string out = fmt::format(
-      "# Kernels of all manifests for {} by NVRTC {}\n\n{} different kernels, {:.1f} MiB, {:.0f} seconds of compiling on "
-      "one core; {} spill registers.\n\n",
+      "# Kernels of all manifests for {} by NVRTC {}\n\n{} different kernels, {:.1f} MiB, {:.0f} seconds of "
+      "compiling on one core; {} spill registers.\n\n",
       compiler.target(), compiler.version(), rows.size(), static_cast<double>(bytes) / 1048576.0, seconds,
       spilling.size());
   out += "| manifest | precision | kernels | products |\n|---|---|---|---|\n";
@@ -158,8 +161,8 @@ std::string summary(const cuda::KernelCompiler& compiler, const std::vector<List
     out += fmt::format("| {} | {} | {} | {} |\n", each.manifest, each.precision, each.kernels, each.products);
   }
   const auto table = [&](const char* title, const std::vector<const Row*>& some, std::size_t most) {
-    out += fmt::format("\n## {}\n\n| kernel | registers | spill stores, loads (bytes) | stack (bytes) | shared (bytes) | "
-                       "block | first in |\n|---|---|---|---|---|---|---|\n", title);
+    out += fmt::format("\n## {}\n\n| kernel | registers | spill stores, loads (bytes) | stack (bytes) | shared "
+                       "(bytes) | block | first in |\n|---|---|---|---|---|---|---|\n", title);
     for (std::size_t i = 0; i < std::min(some.size(), most); ++i) {
       const Row& row = *some[i];
       out += fmt::format("| {} | {} | {}, {} | {} | {} | {} | {} |\n", row.source.name, row.registers, row.spill_stores,
@@ -193,7 +196,8 @@ int run(int architecture, const std::string& out, const std::vector<std::string>
         sources.push_back(source);
         rows.push_back({source, file});
       }
-      std::fprintf(stderr, "%s %s: %zu kernels\n", file.c_str(), listed.back().precision.c_str(), listed.back().kernels);
+      const Listed& last = listed.back();
+      std::fprintf(stderr, "%s %s: %zu kernels\n", file.c_str(), last.precision.c_str(), last.kernels);
     }
   }
   const cuda::KernelCompiler compiler(architecture, {}, true);

@@ -35,7 +35,8 @@ double relative_error(const Contents& got, const Contents& expected, const std::
   return std::sqrt(difference / whole);
 }
 
-// Operations whose results bfloat16 is for (signed sums may cancel: a few times 2^-8); where inputs are leaves, all but products compute as in f32.
+// Operations whose results bfloat16 is for (signed sums may cancel: a few times 2^-8); where inputs are leaves, all but
+// products compute as in f32.
 TEST(CudaBf16, OperationsAreWithinBfloat16OfTheReference) {
   CADDIE_NEEDS_EMULATOR();
   std::vector<Case> made;

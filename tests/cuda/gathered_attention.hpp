@@ -20,7 +20,8 @@ class GatheredAttention {
   using Op = graph::Op;
 
   explicit GatheredAttention(const AttentionCase& n) {
-    const Value q = heads("q", n.B, n.T, n.H, n.D), k = heads("k", n.B, n.S, n.K, n.D), v = heads("v", n.B, n.S, n.K, n.D);
+    const Value q = heads("q", n.B, n.T, n.H, n.D), k = heads("k", n.B, n.S, n.K, n.D),
+                v = heads("v", n.B, n.S, n.K, n.D);
     std::vector<Value> inputs{q, k, v};
     Value segments = 0;
     if (n.segments) {

@@ -10,6 +10,7 @@
 #include "tests/cuda/gathered_attention.hpp"
 #include "tests/cuda/listing_device.hpp"
 #include "test_paths.hpp"
+#include "tests/records/twins.hpp"
 
 namespace caddie::cuda::testing {
 namespace {
@@ -60,6 +61,21 @@ TEST(Nvrtc, CompilesAttentionByTensorCores) {
   ASSERT_TRUE(images) << images.error().message();
 }
 
+// A record's training step and update at toy dimensions in bf16, every fourth kernel: tests/bench/nvrtc_all compiles
+// all of all manifests.
+TEST(Nvrtc, CompilesKernelsOfARecord) {
+  const auto device = std::make_shared<ListingDevice>();
+  graph::ExecutorOptions options;
+  options.precision = graph::Precision::bf16;
+  records::Twin twin(records::toy("pr-2163"), make_cuda_executor(device, options));
+  twin.start();
+  std::vector<KernelSource> some;
+  for (std::size_t i = 0; i < device->kernels().size(); i += 4) some.push_back(device->kernels()[i]);
+  EXPECT_GT(some.size(), 50U);
+  const auto images = KernelCompiler(90, {}).compile_all(some, 2);
+  ASSERT_TRUE(images) << images.error().message();
+}
+
 // Static shared memory of a block is 48 KiB at most, however many results share a walk.
 TEST(Nvrtc, CompilesAWalkThatFeedsManySums) {
   Graph graph;
@@ -76,8 +92,10 @@ TEST(Nvrtc, CompilesAWalkThatFeedsManySums) {
 }
 
 KernelSource copy_kernel() {
-  return {"four", "extern \"C\" __global__ void KERNEL(const Pointers at) {\n  ((float*)at.p[0])[threadIdx.x] = 4.0f;\n}\n",
-          1, 32, 0, false};
+  return {
+      "four", "extern \"C\" __global__ void KERNEL(const Pointers at) {\n  ((float*)at.p[0])[threadIdx.x] = 4.0f;\n}\n",
+      1,      32,
+      0,      false};
 }
 
 TEST(Nvrtc, KnowsOlderAndNewerArchitectures) {

@@ -7,6 +7,7 @@
 #include "tests/cpu/random_graphs.hpp"
 #include "tests/cpu/small_model.hpp"
 #include "tests/cuda/emulated.hpp"
+#include "tests/graph/custom_kernel.hpp"
 
 namespace caddie::cuda::testing {
 namespace {
@@ -86,6 +87,20 @@ TEST(CudaProgram, AttentionOfVeryLongRows) {
   std::mt19937 random(3);
   const Contents leaves = random_leaves(graph, random);
   expect_close(graph, run_both_orders(graph, leaves), run_reference(graph, leaves), 1e-4, 1e-4);
+}
+
+// A plugin's kernel is for the processor; here its reference runs.
+TEST(CudaProgram, CustomNodesRunTheirReference) {
+  CADDIE_NEEDS_EMULATOR();
+  const auto kernel = std::make_shared<graph::testing::SquareRows>(Shape{6, 16}, 0.5);
+  Graph graph;
+  const Value x = graph.leaf(LeafKind::input, "x", DType::f32, {6, 16});
+  const Value w = graph.leaf(LeafKind::input, "w", DType::f32, {16});
+  graph.output("y", graph.custom(kernel, std::vector<Value>{x, w}));
+  std::mt19937 random(3);
+  const Contents leaves = random_leaves(graph, random);
+  expect_close(graph, run_both_orders(graph, leaves), run_reference(graph, leaves), 1e-6, 1e-6);
+  EXPECT_EQ(kernel->calls, 0);
 }
 
 // ---- updates --------------------------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ class ReductionCode {
     std::string out;
     for (std::size_t i = 0; i < body_.reductions().size(); ++i) {
       const GroupReduction& each = body_.reductions()[i];
-      out += fmt::format("  {} a{}[{}];\n  for (int j = 0; j < {}; ++j) a{}[j] = {};\n", each.type(), i, count, count, i,
-                         each.identity());
+      out += fmt::format("  {} a{}[{}];\n  for (int j = 0; j < {}; ++j) a{}[j] = {};\n", each.type(), i, count, count,
+                         i, each.identity());
     }
     return out;
   }

@@ -90,7 +90,8 @@ std::string load_code(const View& view, const OperandCode& operand, const Elemen
   const std::string fill = literal(view.bounded ? view.fill : 0, type);
   const bool constant = operand.pointer.empty();
   if (!constant) {
-    out += fmt::format("  const {0}* const {1}_at = (const {0}*){2}{3};\n", operand.type, name, operand.pointer, offset);
+    out +=
+        fmt::format("  const {0}* const {1}_at = (const {0}*){2}{3};\n", operand.type, name, operand.pointer, offset);
   }
   if (lanes && !constant && inner_stride == 1 && aligned && view.offset % 4 == 0 && !inner_bounds) {
     const std::string all = fmt::format("load4({0}, {0}_at);", name);

@@ -26,7 +26,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   }
 #if SEGMENTS
   if (threadIdx.x < TILE) {
-    query_segment[threadIdx.x] = q0 + (int)threadIdx.x < TIMES ? ((const int*)at.p[7])[b * TIMES + q0 + threadIdx.x] : 0;
+    query_segment[threadIdx.x] =
+        q0 + (int)threadIdx.x < TIMES ? ((const int*)at.p[7])[b * TIMES + q0 + threadIdx.x] : 0;
   }
 #endif
   const i64 n = (b * HEADS + h) * TIMES + q0 + row;

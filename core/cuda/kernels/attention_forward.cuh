@@ -24,7 +24,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   }
 #if SEGMENTS
   if (threadIdx.x < TILE) {
-    query_segment[threadIdx.x] = q0 + (int)threadIdx.x < TIMES ? ((const int*)at.p[5])[b * TIMES + q0 + threadIdx.x] : 0;
+    query_segment[threadIdx.x] =
+        q0 + (int)threadIdx.x < TIMES ? ((const int*)at.p[5])[b * TIMES + q0 + threadIdx.x] : 0;
   }
 #endif
   float most = __uint_as_float(0xFF800000u), total = 0.0f;

@@ -17,8 +17,10 @@ extern "C" __global__ void KERNEL(const Pointers at) {
       // Threads side by side read along the axis that runs fastest in memory.
       const int ar = A_COLUMN == 1 ? y + 8 * n : x, ac = A_COLUMN == 1 ? x : y + 8 * n;
       const int br = B_COLUMN == 1 ? y + 8 * n : x, bc = B_COLUMN == 1 ? x : y + 8 * n;
-      left[ar][ac] = row0 + ar < M && k0 + ac < K ? load(a + (i64)(row0 + ar) * A_ROW + (i64)(k0 + ac) * A_COLUMN) : 0.0f;
-      right[br][bc] = k0 + br < K && column0 + bc < N ? load(b + (i64)(k0 + br) * B_ROW + (i64)(column0 + bc) * B_COLUMN) : 0.0f;
+      const A_T* from_a = a + (i64)(row0 + ar) * A_ROW + (i64)(k0 + ac) * A_COLUMN;
+      const B_T* from_b = b + (i64)(k0 + br) * B_ROW + (i64)(column0 + bc) * B_COLUMN;
+      left[ar][ac] = row0 + ar < M && k0 + ac < K ? load(from_a) : 0.0f;
+      right[br][bc] = k0 + br < K && column0 + bc < N ? load(from_b) : 0.0f;
     }
     __syncthreads();
     for (int k = 0; k < 32; ++k) {

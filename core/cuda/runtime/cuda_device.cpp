@@ -77,7 +77,9 @@ class CudaDevice final : public Device {
       std::size_t free = 0;
       std::size_t all = 0;
       cudaMemGetInfo(&free, &all);
-      return Error{Code::memory, "", fmt::format("the GPU has no {} bytes for {}: {} of {} are free; make batch or context smaller", bytes, what, free, all)};
+      return Error{Code::memory, "",
+                   fmt::format("the GPU has no {} bytes for {}: {} of {} are free; make batch or context smaller",
+                               bytes, what, free, all)};
     }
     auto memory = std::make_shared<CudaMemory>(data, bytes);
     if (auto good = checked(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory"); !good) return good.error();
@@ -177,8 +179,9 @@ class CudaDevice final : public Device {
  private:
   Result<void> load(const KernelSource& source, const KernelImage& image) {
     LoadedKernel made{source, nullptr, nullptr};
-    auto good = checked(cudaLibraryLoadData(&made.library, image.bytes.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
-                        "loading a kernel");
+    auto good = checked(
+        cudaLibraryLoadData(&made.library, image.bytes.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
+        "loading a kernel");
     if (good) good = checked(cudaLibraryGetKernel(&made.kernel, made.library, source.name.c_str()), "finding a kernel");
     if (good && source.shared_bytes > kFreeShared) {
       good = checked(cudaFuncSetAttribute(reinterpret_cast<const void*>(made.kernel),
@@ -208,7 +211,9 @@ Result<std::shared_ptr<Device>> make_cuda_device(const CudaDeviceOptions& option
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver) {
-    return Error{Code::unsupported, "", "the cuda backend needs an NVIDIA driver, and this machine has none or one too old for the CUDA library; use the backend \"cpu\""};
+    return Error{Code::unsupported, "",
+                 "the cuda backend needs an NVIDIA driver, and this machine has none or one too old for the CUDA "
+                 "library; use the backend \"cpu\""};
   }
   if (status != cudaSuccess || count == 0) {
     return Error{Code::unsupported, "",
@@ -221,7 +226,10 @@ Result<std::shared_ptr<Device>> make_cuda_device(const CudaDeviceOptions& option
   if (auto good = checked(cudaGetDeviceProperties(&properties, current), "asking a GPU for its kind"); !good)
     return good.error();
   if (properties.major < 8) {
-    return Error{Code::unsupported, "", fmt::format("the cuda backend needs compute capability 8.0 or more, and {} has {}.{}; use the backend \"cpu\"", properties.name, properties.major, properties.minor)};
+    return Error{Code::unsupported, "",
+                 fmt::format("the cuda backend needs compute capability 8.0 or more, and {} has {}.{}; use the backend "
+                             "\"cpu\"",
+                             properties.name, properties.major, properties.minor)};
   }
   auto device = std::make_shared<CudaDevice>(properties.major * 10 + properties.minor, options);
   if (auto good = device->start(); !good) return good.error();

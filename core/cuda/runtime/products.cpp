@@ -129,9 +129,9 @@ Result<std::unique_ptr<Products::Plan>> Products::make_plan(const Product& p) co
   status = cublasLtMatmulAlgoGetHeuristic(handle_, plan->description, plan->b.handle, plan->a.handle, plan->c.handle,
                                           plan->c.handle, preference.handle, 1, &best, &count);
   if (status != CUBLAS_STATUS_SUCCESS || count == 0) {
-    return Error{Code::device, "", fmt::format("cuBLASLt has no algorithm for the product {} x [{}, {}] [{}, {}] in {}: {}", p.batch,
-                                               p.m, p.k, p.k, p.n, p.a.narrow ? "bf16" : "f32",
-                                               cublasLtGetStatusString(status))};
+    return Error{Code::device, "",
+                 fmt::format("cuBLASLt has no algorithm for the product {} x [{}, {}] [{}, {}] in {}: {}", p.batch, p.m,
+                             p.k, p.k, p.n, p.a.narrow ? "bf16" : "f32", cublasLtGetStatusString(status))};
   }
   plan->algorithm = best.algo;
   plan->workspace_bytes = best.workspaceSize;

@@ -34,7 +34,8 @@ Result<void> compile(const std::string& compiler, const std::filesystem::path& f
   if (std::filesystem::exists(base.string() + ".so")) return {};
   if (auto done = write_atomically(base.string() + ".cpp", text); !done) return done;
   const std::string command = fmt::format(
-      "{0} -std=c++17 -O1 -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -I{1} {2}.cpp -o {2}.tmp.so > {2}.log "
+      "{0} -std=c++17 -O1 -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -I{1} {2}.cpp -o {2}.tmp.so > "
+      "{2}.log "
       "2>&1 && mv {2}.tmp.so {2}.so",
       compiler, CADDIE_SOURCE_DIR "/tests/cuda/simt", base.string());
   if (std::system(command.c_str()) != 0) {
