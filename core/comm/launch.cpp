@@ -40,6 +40,17 @@ Error cannot_load(const std::string& what) {
                       find_launch()->size, what)};
 }
 
+// A launcher of another MPI starts processes that do not find each other: each would be a group by itself, and all would
+// write the same folder.
+Result<std::unique_ptr<ProcessGroup>> complete(Result<std::unique_ptr<ProcessGroup>> group) {
+  const int launched = find_launch()->size;
+  if (!group || (*group)->size() == launched) return group;
+  return Error{Code::unsupported, "mpirun",
+               fmt::format("started {} processes, but MPI finds {}: the launcher belongs to another MPI than the one "
+                           "Caddie was built with; use the mpirun of that one",
+                           launched, (*group)->size())};
+}
+
 }  // namespace
 
 std::optional<Launch> find_launch() {
@@ -57,7 +68,7 @@ Result<std::unique_ptr<ProcessGroup>> open_process_group(const std::filesystem::
   if (!find_launch()) return single_process();
   const auto open = function_of(program, kMpiLibrary, kOpenMpiGroup);
   if (!open) return cannot_load(open.error().text);
-  return reinterpret_cast<OpenMpiGroup*>(*open)();
+  return complete(reinterpret_cast<OpenMpiGroup*>(*open)());
 }
 
 }  // namespace caddie::comm

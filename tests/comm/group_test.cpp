@@ -54,7 +54,7 @@ TEST(Group, WithoutMpiALaunchIsRefusedInASentence) {
   const auto [text, code] =
       output_of("OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 " + (lonely / "group_member").string());
   EXPECT_EQ(code, 8);
-  EXPECT_THAT(text, testing::HasSubstr("started 2 processes, but this build has no MPI"));
+  EXPECT_THAT(text, testing::HasSubstr("started 2 processes, but this build has no libcaddie_mpi.so"));
   std::filesystem::remove_all(lonely.parent_path());
 }
 

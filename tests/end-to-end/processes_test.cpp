@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 #include "tests/end-to-end/program.hpp"
 
@@ -99,6 +100,18 @@ TEST_F(Processes, AMistakeInTheManifestIsSaidOnce) {
   const Outcome outcome = place.caddie_launched(2, all);
   EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
   EXPECT_EQ(outcome.err.find("1 mistake"), outcome.err.rfind("1 mistake")) << outcome.err;
+}
+
+// mpiexec of MPICH before a build with Open MPI: every process would train by itself.
+TEST_F(Processes, ALauncherOfAnotherMpiIsNoticed) {
+  ::setenv("PMI_RANK", "0", 1);
+  ::setenv("PMI_SIZE", "2", 1);
+  const Outcome outcome = place.caddie(arguments("runs"));
+  ::unsetenv("PMI_RANK");
+  ::unsetenv("PMI_SIZE");
+  EXPECT_EQ(outcome.exit_code, 5) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("started 2 processes, but MPI finds 1"));
+  EXPECT_FALSE(std::filesystem::exists(place.folder() / "runs"));
 }
 
 // A process that dies takes the others with it; nobody waits for ever.
