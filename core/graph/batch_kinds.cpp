@@ -20,12 +20,13 @@ bool spans_first_axis(const Graph& graph, const Node& node, Value input) {
   return out.rank() > 0 && in.rank() == out.rank() && in[0] == out[0] && out[0] > 1;
 }
 
-BatchKinds::BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves)
+BatchKinds::BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves,
+                       const std::vector<bool>& whole)
     : graph_(graph), slabs_(slabs), kinds_(graph.value_count(), BatchKind::same) {
   for (const Value leaf : split_leaves) kinds_[leaf] = BatchKind::rows;
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::leaf) continue;
-    bool after = false;
+    bool after = whole[graph.info(node.first_output).node];
     for (std::uint32_t i = 0; i < node.output_count; ++i) {
       const BatchKind kind = kind_of_output(node, i);
       kinds_[node.first_output + i] = kind;
