@@ -164,8 +164,8 @@ int sliding(Setting& setting, std::int64_t stride, int rounds) {
   std::vector<double> ratios;
   for (int round = 0; round < rounds; ++round) {
     const double before = bench::probe(pool, bench::cpu_seconds);
-    const double plain = per_target(nullptr, 8 * context, 40 * context);
-    const double scored = per_target(sliding_of(setting), windows(5), windows(9));
+    const double plain = per_target(nullptr, 8 * context, 72 * context);
+    const double scored = per_target(sliding_of(setting), windows(5), windows(17));
     ratios.push_back(scored / (plain * static_cast<double>(context) / static_cast<double>(stride)));
     std::printf("probe %.0f GFLOP/s; plain forward token %.2f us, scored token %.2f us of %lld forward tokens: %.3f\n", before,
                 plain * 1e6, scored * 1e6, static_cast<long long>(context / stride), ratios.back());
