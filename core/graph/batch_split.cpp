@@ -229,10 +229,19 @@ class Splitter {
     return whole ? same_in(split_.body, in_body_, input) : slab_of_same(input);
   }
 
-  // A value that stretches over the batch but depends on no row: made for one slab.
+  // A value that stretches over the batch but depends on no row: made for one slab, or its slab of what is made whole.
   Value slab_of_same(Value value) {
     for (const auto& [known, made] : slabs_of_same_) {
       if (known == value) return made;
+    }
+    if (!kinds_.can_cut(value)) {
+      split_.crossings.push_back({Crossing::Kind::given, "given/" + std::to_string(value), graph_.dtype(value),
+                                  graph_.shape(value).elements(), false, ""});
+      const std::string& name = split_.crossings.back().name;
+      split_.shared.output(name, shared(value));
+      const Value leaf = split_.body.leaf(LeafKind::input, name, graph_.dtype(value), cut(graph_.shape(value)));
+      slabs_of_same_.emplace_back(value, leaf);
+      return leaf;
     }
     const Node node = graph_.node_of(value);
     std::vector<Value> inputs;
@@ -256,9 +265,16 @@ class Splitter {
       out.attributes.set(key, std::move(axes));
     };
     switch (node.op) {
+      case Op::constant: {
+        const auto values = node.attributes.reals("values");
+        const std::size_t kept = values.size() == 1 ? 1 : values.size() / static_cast<std::size_t>(split_.slabs);
+        out.attributes.set("values", std::vector<double>(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(kept)));
+        shorten("shape");
+        break;
+      }
       case Op::reshape:
       case Op::broadcast:
-      case Op::constant:
+      case Op::iota:
       case Op::random_uniform:
       case Op::random_normal: shorten("shape"); break;
       case Op::slice: shorten("sizes"); break;

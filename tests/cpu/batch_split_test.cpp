@@ -87,6 +87,22 @@ TEST(BatchSplit, RandomFieldsAreThoseOfTheWholeBatch) {
   rows.check(1e-5);
 }
 
+// Places along a row are the same in every slab, rows of the batch are not: the body is given its slab of them.
+TEST(BatchSplit, CountsAlongARowAndAlongTheBatch) {
+  Rows rows(4, 256);
+  const Value tokens = rows.graph.find_leaf("tokens")->value;
+  const auto real = [&](Value x) { return rows.graph.emit(Op::cast, {x}, Attributes().set("dtype", std::int64_t{1})); };
+  const Value places = rows.e.add(rows.e.iota({4, 256}, 1), tokens);
+  const Value numbers = rows.e.add(rows.e.iota({4, 256}, 0), tokens);
+  const Value factor = rows.e.add(rows.e.scale(real(places), 0.01), real(numbers));
+  rows.graph.output("y", rows.e.mul(rows.x, rows.e.reshape(factor, {4, 256, 1})));
+  const auto split = split_of(rows.graph);
+  ASSERT_TRUE(split);
+  EXPECT_TRUE(split->tail.nodes().empty());
+  EXPECT_EQ(std::ranges::count(split->crossings, graph::Crossing::Kind::given, &graph::Crossing::kind), 1);
+  rows.check(1e-2);
+}
+
 TEST(BatchSplit, SumsGoOnAfterTheSlabs) {
   Rows rows(4, 256);
   const Value total = rows.e.reduce(Op::reduce_sum, rows.x, {0, 1}, false);
