@@ -12,6 +12,7 @@ pkg_check_modules(lzma REQUIRED IMPORTED_TARGET liblzma)
 pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
 find_package(ZLIB REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(MPI COMPONENTS C QUIET) # several processes; without it one
 if(CADDIE_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -10,7 +10,7 @@ packages=(
   libzstd-dev liblzma-dev zlib1g-dev
   dict-gcide # the default corpus
 )
-[ "${1:-}" = test ] && packages+=(libgtest-dev libgmock-dev abigail-tools)
+[ "${1:-}" = test ] && packages+=(libgtest-dev libgmock-dev abigail-tools libopenmpi-dev openmpi-bin)
 
 missing=()
 for package in "${packages[@]}"; do

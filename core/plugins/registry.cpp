@@ -8,6 +8,7 @@
 
 #include "core/base/file.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/installation.hpp"
 
 namespace caddie::plugins {
 namespace {
@@ -26,15 +27,9 @@ std::string_view name_within(std::string_view id) {
 // The folders of an installed program and of a build tree, as far as they are there.
 std::vector<fs::path> installation_folders(const fs::path& program) {
   std::error_code code;
-  const fs::path real = fs::canonical(program, code);
-  if (code) return {};
-  const fs::path prefix = real.parent_path().parent_path();
   std::vector<fs::path> folders;
-  for (const char* library : {CADDIE_LIBDIR, "lib", "lib64"}) {
-    const fs::path folder = prefix / library / "caddie" / "plugins";
-    if (fs::is_directory(folder, code) && std::ranges::find(folders, folder) == folders.end())
-      folders.push_back(folder);
-  }
+  for (const fs::path& folder : library_folders(program))
+    if (fs::is_directory(folder / "plugins", code)) folders.push_back(folder / "plugins");
   return folders;
 }
 

@@ -91,7 +91,8 @@ Result<void> GradientProgram::emit_gradients(const ParameterStore& parameters) {
     }
     const Value sum = graph.leaf(graph::LeafKind::state, name, graph::DType::f32, graph.shape(gradient));
     const graph::Emitter emit{graph};
-    graph.update(sum, emit.add(emit.mul(sum, keep), emit.scale(gradient, 1.0 / options_.accumulate)));
+    const Value before = emit.where(keep, sum, emit.scalar(0));
+    graph.update(sum, emit.add(before, emit.scale(gradient, 1.0 / options_.accumulate)));
   }
   if (auto status = graph.status(); !status) return status.error();
   build_.graph = std::move(graph);

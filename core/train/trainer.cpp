@@ -66,8 +66,10 @@ Result<void> Trainer::prepare() {
     progress_thresholds_.insert(build->progress_thresholds.begin(), build->progress_thresholds.end());
     scale_thresholds_.insert(build->scale_thresholds.begin(), build->scale_thresholds.end());
   }
+  if (auto done = check_group(*first, *last); !done) return done;
   if (auto done = make_store(*first, *last); !done) return done;
   if (auto done = store_.initialise(options_.seed); !done) return done;
+  if (ranks() > 1) exchange_ = std::make_unique<GradientExchange>(*executor_, store_, *parts_.group);
   if (auto done = enter_phase(fraction(), 1); !done) return done;
 
   std::vector<UpdateOwner> owners;
@@ -78,6 +80,24 @@ Result<void> Trainer::prepare() {
   const auto without_effect = averagers_without_effect(store_, parts_.averagers, update_options());
   if (!without_effect) return without_effect.error();
   return check_averagers(*without_effect, options_.inert);
+}
+
+// Is this a run that several processes can share?
+Result<void> Trainer::check_group(const plugins::BuildResult& first, const plugins::BuildResult& last) const {
+  if (ranks() == 1) return {};
+  if (options_.accumulate % ranks() != 0) {
+    return Error{Code::argument, "/train/accumulate",
+                 fmt::format("{} micro-batches a step cannot be shared by {} processes; make it a multiple of {}",
+                             options_.accumulate, ranks(), ranks())};
+  }
+  for (const plugins::BuildResult* build : {&first, &last}) {
+    if (build->states.empty()) continue;
+    return Error{Code::unsupported, build->states.front().instance,
+                 fmt::format("hands {} from one micro-batch to the next, which several processes cannot do; leave it "
+                             "out, or train in one process",
+                             build->states.front().path)};
+  }
+  return {};
 }
 
 Result<void> Trainer::make_store(const plugins::BuildResult& first, const plugins::BuildResult& last) {
@@ -220,17 +240,41 @@ UpdateProgram::Options Trainer::update_options() const {
 Result<LossReport> Trainer::run_gradients(const caddie_step& position, TokenBatch* first) {
   LossReport mean;
   for (int part = 0; part < options_.accumulate; ++part) {
+    // Loaders know nothing of processes here: everybody draws every batch, and runs its own.
     auto batch = next_batch();
     if (!batch) return batch.error();
-    const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate + part);
-    if (auto done = gradients_->run(*batch, position, part, {options_.seed, 0, key_step}); !done) return done.error();
-    const auto report = gradients_->report();
-    if (!report) return report.error();
-    mean.loss += report->loss / options_.accumulate;
-    mean.nll += report->nll / options_.accumulate;
+    if (part % ranks() == rank()) {
+      const auto key_step = static_cast<std::uint64_t>(position.step * options_.accumulate + part);
+      const int place = exchange_ ? 0 : part;  // with others each gradient is added by itself
+      if (auto done = gradients_->run(*batch, position, place, {options_.seed, 0, key_step}); !done) {
+        return done.error();
+      }
+    }
     if (part == 0) *first = std::move(*batch);
+    if (part % ranks() != ranks() - 1) continue;
+    const auto own = gradients_->report();
+    if (!own) return own.error();
+    if (auto done = end_round(part / ranks(), *own, &mean); !done) return done.error();
+  }
+  if (exchange_) {
+    if (auto done = exchange_->finish(); !done) return done.error();
   }
   return mean;
+}
+
+Result<void> Trainer::end_round(int round, const LossReport& own, LossReport* mean) {
+  std::vector<LossReport> all = {own};
+  if (exchange_) {
+    if (auto done = exchange_->add(round); !done) return done;
+    all.resize(static_cast<std::size_t>(ranks()));
+    const auto gathered = std::as_writable_bytes(std::span(all));
+    if (auto done = parts_.group->all_gather(std::as_bytes(std::span(&own, 1)), gathered); !done) return done;
+  }
+  for (const LossReport& report : all) {
+    mean->loss += report.loss / options_.accumulate;
+    mean->nll += report.nll / options_.accumulate;
+  }
+  return {};
 }
 
 Result<StepReport> Trainer::step() {
@@ -262,6 +306,9 @@ Result<StepReport> Trainer::step() {
   report.gradient_norm = *norm;
   report.scale = position.scale;
   report.seconds = seconds_since(start);
+  if (ranks() > 1) {
+    if (auto done = comm::agree(*parts_.group, report.seconds); !done) return done.error();
+  }
   report.tokens = options_.batch * options_.context * options_.accumulate;
   elapsed_seconds_ += report.seconds;
   return report;

@@ -2,6 +2,9 @@
 //
 // A Trainer belongs to one thread. Executor, model, objects and data must outlive it. It can be left after any step:
 // save() writes all it needs, restore() brings a fresh Trainer of the same run to the same bits.
+//
+// Several processes, each with a Trainer of the same run, share the micro-batches of every step and end it with the same
+// bits as one process (gradient_exchange.hpp). All of them call step(), in step; the clock is that of rank 0.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +15,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/comm/process_group.hpp"
 #include "core/data/token_stream.hpp"
 #include "core/graph/executor.hpp"
 #include "core/plugins/claims.hpp"
@@ -20,6 +24,7 @@
 #include "core/train/activity.hpp"
 #include "core/train/banks.hpp"
 #include "core/train/checkpoint.hpp"
+#include "core/train/gradient_exchange.hpp"
 #include "core/train/gradient_program.hpp"
 #include "core/train/inert.hpp"
 #include "core/train/shard_tokens.hpp"
@@ -40,12 +45,13 @@ struct TrainerParts {
   std::vector<const plugins::Object*> averagers;
   plugins::Object* loader = nullptr;
   const data::TokenStream* tokens = nullptr;
+  comm::ProcessGroup* group = nullptr;  // nullptr: one process
 };
 
 struct TrainerOptions {
   std::int64_t batch = 1;    // rows of a micro-batch
   std::int64_t context = 1;  // tokens of a row
-  int accumulate = 1;        // micro-batches of a step
+  int accumulate = 1;        // micro-batches of a step, of all processes together: a multiple of their number
   std::int64_t steps = 0;    // 0: until the time is over
   double budget_seconds = 0; // of training; 0: no limit
   double clip_norm = 0;
@@ -106,9 +112,14 @@ class Trainer {
   Result<void> restore_activity(const Checkpoint& checkpoint);
   Result<void> observe(const TokenBatch& batch, const caddie_step& position);
   Result<void> clear_gradients(const std::vector<std::string>& paths);
+  [[nodiscard]] Result<void> check_group(const plugins::BuildResult& first, const plugins::BuildResult& last) const;
   Result<TokenBatch> next_batch();
   // Leaves the step's first batch in `first`.
   Result<LossReport> run_gradients(const caddie_step& position, TokenBatch* first);
+  // Ends a round of micro-batches, one of every process: adds gradients, and losses to `mean`.
+  Result<void> end_round(int round, const LossReport& own, LossReport* mean);
+  [[nodiscard]] int ranks() const { return parts_.group == nullptr ? 1 : parts_.group->size(); }
+  [[nodiscard]] int rank() const { return parts_.group == nullptr ? 0 : parts_.group->rank(); }
   [[nodiscard]] caddie_step position() const;
   [[nodiscard]] UpdateProgram::Options update_options() const;
 
@@ -120,6 +131,7 @@ class Trainer {
   GradientWatch watch_;
   ShardTokens shard_tokens_;
   std::unique_ptr<GradientProgram> gradients_;
+  std::unique_ptr<GradientExchange> exchange_;  // of several processes
   std::unique_ptr<UpdateProgram> update_;
   std::unique_ptr<ActivityProbe> probe_;  // while a phase is young
   int probed_steps_ = 0;

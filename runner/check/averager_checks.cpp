@@ -8,6 +8,7 @@
 #include "runner/check/builds.hpp"
 #include "runner/check/checks.hpp"
 #include "runner/check/compare.hpp"
+#include "runner/check/kernel_duties.hpp"
 
 namespace caddie::check {
 namespace {
@@ -73,7 +74,8 @@ class Course {
     finish_->run(position(kSteps));
     return finish_->get("final");
   }
-  Session& accumulation() { return *accumulate_; }
+  [[nodiscard]] const graph::Graph& accumulation() const { return accumulate_->built().graph; }
+  [[nodiscard]] const graph::Graph& ending() const { return finish_->built().graph; }
 
  private:
   std::shared_ptr<plugins::Object> object_;
@@ -142,11 +144,19 @@ std::string threads(Subject& subject) {
   return "the same bits with 1 and 2 threads";
 }
 
+std::string kernels(Subject& subject) {
+  const Course course(subject, subject.defaults());
+  KernelDuties duties;
+  duties.expect(course.accumulation());
+  duties.expect(course.ending());
+  return duties.sentence();
+}
+
 }  // namespace
 
 std::span<const Check> averager_checks() {
-  static constexpr Check checks[] = {
-      {"averages", averages}, {"constant", constant}, {"inert", inert}, {"executors", executors}, {"threads", threads}};
+  static constexpr Check checks[] = {{"averages", averages},   {"constant", constant}, {"inert", inert},
+                                     {"executors", executors}, {"threads", threads},   {"kernels", kernels}};
   return checks;
 }
 

@@ -8,6 +8,7 @@
 
 #include "runner/check/compare.hpp"
 #include "runner/check/failure.hpp"
+#include "runner/check/kernel_duties.hpp"
 
 namespace caddie::check {
 namespace {
@@ -149,6 +150,13 @@ std::string check_update_threads(Subject& subject, const BankBuilder& build) {
   for (int axis = 1; axis < large.rank(); ++axis) large[axis] = axis == 1 ? 96 : 64;
   return expect_threads_agree(
       [&](const Machine& machine) { return session_of(build(subject.defaults(), large, first.role), machine); }, 3);
+}
+
+std::string check_update_kernels(Subject& subject, const BankBuilder& build) {
+  KernelDuties duties;
+  for (const BankForm& form : taken(build, subject.defaults()))
+    duties.expect(build(subject.defaults(), form.shape, form.role).graph);
+  return duties.sentence();
 }
 
 }  // namespace caddie::check

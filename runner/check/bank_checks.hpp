@@ -19,5 +19,6 @@ std::string check_updates_move(Subject& subject, const BankBuilder& build);
 std::string check_members_apart(Subject& subject, const BankBuilder& build);
 std::string check_update_executors(Subject& subject, const BankBuilder& build);
 std::string check_update_threads(Subject& subject, const BankBuilder& build);
+std::string check_update_kernels(Subject& subject, const BankBuilder& build);
 
 }  // namespace caddie::check

@@ -10,6 +10,7 @@
 #include "core/train/inert.hpp"
 #include "runner/check/checks.hpp"
 #include "runner/check/compare.hpp"
+#include "runner/check/kernel_duties.hpp"
 #include "runner/check/memory.hpp"
 #include "runner/check/model_bench.hpp"
 #include "runner/check/plain_model.hpp"
@@ -200,6 +201,14 @@ std::string threads(Subject& subject) {
       [&](const Machine& machine) { return bench.session(bench.request(CADDIE_MODE_TRAIN), machine); }, 2);
 }
 
+std::string kernels(Subject& subject) {
+  KernelDuties duties;
+  for_each_configuration(subject, [&](const Configuration&, const ModelBench& bench) {
+    for (const Variation& variation : bench.variations()) duties.expect(bench.build(variation.request).graph);
+  });
+  return duties.sentence();
+}
+
 // In evaluation: what is said at a position depends on no later token, on no target, and on no other row.
 std::string causality(Subject& subject) {
   const ModelBench bench(subject, subject.defaults());
@@ -272,7 +281,8 @@ std::string growth(Subject& subject) {
 std::span<const Check> block_checks() {
   static constexpr Check checks[] = {{"attach", attach},   {"builds", builds},       {"hooks", hooks},
                                      {"inert", inert},     {"gradients", gradients}, {"executors", executors},
-                                     {"threads", threads}, {"causality", causality}, {"growth", growth}};
+                                     {"threads", threads}, {"kernels", kernels},     {"causality", causality},
+                                     {"growth", growth}};
   return checks;
 }
 

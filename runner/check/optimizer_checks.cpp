@@ -30,12 +30,13 @@ std::string moves(Subject& subject) { return check_updates_move(subject, builder
 std::string members(Subject& subject) { return check_members_apart(subject, builder(subject)); }
 std::string executors(Subject& subject) { return check_update_executors(subject, builder(subject)); }
 std::string threads(Subject& subject) { return check_update_threads(subject, builder(subject)); }
+std::string kernels(Subject& subject) { return check_update_kernels(subject, builder(subject)); }
 
 }  // namespace
 
 std::span<const Check> optimizer_checks() {
-  static constexpr Check checks[] = {
-      {"builds", builds}, {"moves", moves}, {"members", members}, {"executors", executors}, {"threads", threads}};
+  static constexpr Check checks[] = {{"builds", builds},       {"moves", moves},     {"members", members},
+                                     {"executors", executors}, {"threads", threads}, {"kernels", kernels}};
   return checks;
 }
 

@@ -52,6 +52,7 @@ void add_plugins_command(CLI::App& app, Context& context);
 void add_plugins_check_command(CLI::App* plugins, Context& context);
 void add_plugins_new_command(CLI::App* plugins, Context& context);
 void add_plugins_why_command(CLI::App* plugins, Context& context);
+void add_doctor_command(CLI::App& app, Context& context);
 void add_data_command(CLI::App& app, Context& context);
 
 }  // namespace caddie::cli

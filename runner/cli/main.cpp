@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "runner/cli/commands.hpp"
+#include "runner/cli/mute.hpp"
 
 namespace {
 
@@ -28,12 +29,14 @@ int run(int argc, char** argv) {
   add_schema_command(app, context);
   add_plugins_command(app, context);
   add_data_command(app, context);
+  add_doctor_command(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? kOk : kUsage;
   }
+  if (context.exit_code != kOk) speak_after_all("");
   return context.exit_code;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "core/base/installation.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/cli/terminal.hpp"
 
@@ -51,7 +52,7 @@ void add_manifest_arguments(CLI::App* command, ManifestArguments* arguments) {
 }
 
 std::optional<Resolved> resolve_manifest(const ManifestArguments& arguments, Context& context, bool plugins_required) {
-  const std::filesystem::path program = pipeline::program_path();
+  const std::filesystem::path program = program_path();
   Resolved resolved{pipeline::scan_plugins(plugin_path(arguments.files), program), {}};
   const pipeline::RegistryCatalogue catalogue(resolved.registry);
   const std::vector<std::filesystem::path> files(arguments.files.begin(), arguments.files.end());

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/base/installation.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/manifest/host_schema.hpp"
 
@@ -74,7 +75,7 @@ void add_schema_command(CLI::App& app, Context& context) {
       fmt::print("{}", manifest::manifest_reference_markdown());
       return;
     }
-    const plugins::Registry registry = pipeline::scan_plugins({}, pipeline::program_path());
+    const plugins::Registry registry = pipeline::scan_plugins({}, program_path());
     fmt::print("{}\n", manifest::manifest_schema(pipeline::RegistryCatalogue(registry)).dump(2));
   });
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/base/installation.hpp"
 #include "core/base/text.hpp"
 #include "runner/check/inspect.hpp"
 #include "runner/cli/commands.hpp"
@@ -160,7 +161,7 @@ void show_plugin(const plugins::Registry& registry, const std::string& id, Conte
   context.exit_code = kPlugin;
 }
 
-plugins::Registry scan_installed() { return pipeline::scan_plugins({}, pipeline::program_path()); }
+plugins::Registry scan_installed() { return pipeline::scan_plugins({}, program_path()); }
 
 }  // namespace
 

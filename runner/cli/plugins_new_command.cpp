@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/base/installation.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/cli/plugin_template.hpp"
 
@@ -10,7 +11,7 @@ namespace caddie::cli {
 namespace {
 
 void make(const NewPlugin& plugin, Context& context) {
-  const auto installation = find_installation(pipeline::program_path());
+  const auto installation = find_installation(program_path());
   const auto files =
       installation ? make_plugin_folder(plugin, *installation) : Result<std::vector<std::string>>(installation.error());
   if (!files) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "core/base/installation.hpp"
 #include "core/base/text.hpp"
 #include "runner/cli/commands.hpp"
 #include "runner/cli/terminal.hpp"
@@ -35,8 +36,8 @@ class Answer {
  public:
   explicit Answer(std::string name)
       : name_(std::move(name)),
-        folders_(plugins::plugin_folders({}, pipeline::program_path())),
-        registry_(pipeline::scan_plugins({}, pipeline::program_path())) {}
+        folders_(plugins::plugin_folders({}, program_path())),
+        registry_(pipeline::scan_plugins({}, program_path())) {}
 
   // Whether the name can be used.
   bool find() {

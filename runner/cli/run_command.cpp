@@ -4,7 +4,10 @@
 #include <memory>
 
 #include "core/base/file.hpp"
+#include "core/base/installation.hpp"
+#include "core/comm/launch.hpp"
 #include "runner/cli/commands.hpp"
+#include "runner/cli/mute.hpp"
 #include "runner/cli/progress.hpp"
 #include "runner/cli/summary.hpp"
 #include "runner/cli/terminal.hpp"
@@ -24,8 +27,7 @@ int exit_code_of_result(const pipeline::RunResult& result) {
   return kOk;
 }
 
-void run_resolved(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
-  pipeline::install_interrupt_handlers();
+void run_alone(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
   const std::filesystem::path folder = pipeline::run_folder(resolved.resolution, options);
   Result<pipeline::RunResult> result = [&] {
     Progress progress(context.quiet);
@@ -49,6 +51,45 @@ void run_resolved(const Resolved& resolved, const pipeline::RunOptions& options,
   context.exit_code = exit_code_of_result(*result);
 }
 
+void mute_followers() {
+  if (const auto launch = comm::find_launch(); launch && launch->rank > 0) mute();
+}
+
+// A process that is not the first.
+void follow(const Resolved& resolved, const pipeline::RunOptions& options, Context& context) {
+  pipeline::Reporter silent;
+  const auto result = pipeline::run(resolved.resolution, resolved.registry, options, silent);
+  if (!result) report(result.error(), context);
+}
+
+void run_resolved(const Resolved& resolved, pipeline::RunOptions options, Context& context) {
+  const auto group = comm::open_process_group(program_path());
+  if (!group) {
+    report(group.error(), context);
+    return;
+  }
+  pipeline::install_interrupt_handlers();
+  if ((*group)->size() == 1) {
+    run_alone(resolved, options, context);
+    return;
+  }
+  options.group = group->get();
+  if (options.group->rank() == 0) {
+    run_alone(resolved, options, context);
+  } else {
+    follow(resolved, options, context);
+  }
+  // A result that fails a check is a result; an error leaves others waiting for this process.
+  const bool failed = context.exit_code != kOk && context.exit_code != kOverCap && context.exit_code != kOverTime &&
+                      context.exit_code != kAuditFailed;
+  if (failed) {
+    speak_after_all(fmt::format("process {}: ", options.group->rank()).c_str());
+    std::fflush(nullptr);
+    options.group->abort(context.exit_code);
+  }
+  (void)options.group->wait_for_all();
+}
+
 }  // namespace
 
 void add_run_command(CLI::App& app, Context& context) {
@@ -60,6 +101,7 @@ void add_run_command(CLI::App& app, Context& context) {
   command->add_flag("--fresh", options->fresh, "compute every stage anew");
   command->add_flag("--profile", options->profile, "show where the time goes; leave profile.txt and trace.json (ui.perfetto.dev)");
   command->callback([arguments, options, &context] {
+    mute_followers();
     const auto resolved = resolve_manifest(*arguments, context, true);
     if (resolved) run_resolved(*resolved, *options, context);
   });
@@ -70,6 +112,7 @@ void add_resume_command(CLI::App& app, Context& context) {
   auto folder = std::make_shared<std::filesystem::path>();
   command->add_option("run", *folder, "the run's folder")->required();
   command->callback([folder, &context] {
+    mute_followers();
     const std::filesystem::path resolved_file = *folder / pipeline::kResolvedFile;
     std::error_code code;
     if (!std::filesystem::exists(resolved_file, code)) {

@@ -52,13 +52,41 @@ class Runner {
         host_(static_cast<std::uint64_t>(manifest_.seed)) {}
 
   Result<RunResult> run() {
-    for (const auto step : {&Runner::begin, &Runner::open_inputs, &Runner::train, &Runner::quantize, &Runner::evaluate, &Runner::finish}) {
+    if (!is_first()) return follow();
+    for (const Step step : {&Runner::begin, &Runner::open_inputs, &Runner::wait_for_all, &Runner::train, &Runner::quantize, &Runner::evaluate, &Runner::finish}) {
       if (auto done = (this->*step)(); !done) return done.error();
     }
     return std::move(result_);
   }
 
  private:
+  using Step = Result<void> (Runner::*)();
+
+  [[nodiscard]] bool is_first() const { return options_.group == nullptr || options_.group->rank() == 0; }
+  Result<void> wait_for_all() { return options_.group == nullptr ? Result<void>() : options_.group->wait_for_all(); }
+
+  // What the other processes do: data that rank 0 has prepared, and training.
+  Result<RunResult> follow() {
+    if (auto done = wait_for_all(); !done) return done.error();
+    for (const Step step : {&Runner::open_inputs, &Runner::follow_training}) {
+      if (auto done = (this->*step)(); !done) return done.error();
+    }
+    return RunResult();
+  }
+
+  Result<void> follow_training() {
+    bool reused = false;
+    if (auto done = comm::agree(*options_.group, reused); !done || reused) return done;
+    train_key_ = stage_key("train", train_inputs(resolution_.resolved, manifest_, registry_, dataset_->digest()));
+    auto trained = run_training(train_stage(), {});
+    return trained ? Result<void>() : Result<void>(trained.error());
+  }
+
+  [[nodiscard]] TrainStage train_stage() {
+    return {executor_.get(), &manifest_, &*model_,      &objects_,  &*dataset_,
+            folder_,         train_key_, options_.group, &reporter_};
+  }
+
   Result<void> begin() {
     result_.name = manifest_.name;
     result_.digest = resolution_.digest;
@@ -99,12 +127,14 @@ class Runner {
     const Json inputs = train_inputs(resolution_.resolved, manifest_, registry_, dataset_->digest());
     train_key_ = stage_key("train", inputs);
     const auto make = [&](const std::filesystem::path& output) -> Result<void> {
-      TrainStage stage{executor_.get(), &manifest_, &*model_, &objects_, &*dataset_, folder_, train_key_, &reporter_};
-      if (auto trained = run_training(stage, output); !trained) return trained.error();
+      if (auto trained = run_training(train_stage(), output); !trained) return trained.error();
       return place_file(folder_ / kMetrics, output / kMetrics);
     };
     reporter_.begin_stage("train");
-    bool reused = false;
+    bool reused = is_stored("train", train_key_);
+    if (options_.group != nullptr) {
+      if (auto done = comm::agree(*options_.group, reused); !done) return done;
+    }
     auto path = stage_path("train", train_key_, inputs, make, &reused);
     if (!path) return path.error();
     const auto report = read_train_report(*path);
@@ -266,10 +296,14 @@ class Runner {
                                          : fmt::format("{} B, {} B over the cap", with_separators(check.total), with_separators(-check.headroom))});
   }
 
+  [[nodiscard]] bool is_stored(const std::string& stage, const std::string& key) const {
+    return store_.has(stage, key) && !options_.fresh;
+  }
+
   // The stored stage, or a new one.
   Result<std::filesystem::path> stage_path(const std::string& stage, const std::string& key, const Json& inputs,
                                            const std::function<Result<void>(const std::filesystem::path&)>& make, bool* reused) {
-    *reused = store_.has(stage, key) && !options_.fresh;
+    *reused = is_stored(stage, key);
     if (*reused) return store_.path(stage, key);
     if (options_.fresh) {
       std::error_code code;

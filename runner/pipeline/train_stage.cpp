@@ -6,6 +6,7 @@
 #include <deque>
 #include <fstream>
 #include <numeric>
+#include <optional>
 
 #include "core/base/file.hpp"
 #include "core/train/safetensors.hpp"
@@ -136,6 +137,7 @@ train::TrainerParts trainer_parts(const TrainStage& stage, const data::TokenStre
   for (const plugins::Object& averager : stage.objects->averagers) parts.averagers.push_back(&averager);
   parts.loader = stage.objects->loader.get();
   parts.tokens = &tokens;
+  parts.group = stage.group;
   return parts;
 }
 
@@ -156,6 +158,33 @@ train::TrainerOptions trainer_options(const TrainStage& stage) {
   return options;
 }
 
+namespace {
+
+bool is_first(const TrainStage& stage) { return stage.group == nullptr || stage.group->rank() == 0; }
+
+// All processes must go on from the same step.
+Result<void> check_start(const TrainStage& stage, std::int64_t step) {
+  if (stage.group == nullptr) return {};
+  std::int64_t first = step;
+  if (auto done = comm::agree(*stage.group, first); !done) return done;
+  if (first == step) return {};
+  return Error{Code::state, stage.run_folder.string(),
+               fmt::format("process {} goes on from step {} and process 0 from step {}; all processes must see the same "
+                           "folder of runs",
+                           stage.group->rank(), step, first)};
+}
+
+// A signal reaches every process, but not all between the same two steps: rank 0 decides.
+Result<bool> interrupted(const TrainStage& stage) {
+  bool now = interrupt_signal() != 0;
+  if (stage.group != nullptr && stage.group->size() > 1) {
+    if (auto done = comm::agree(*stage.group, now); !done) return done.error();
+  }
+  return now;
+}
+
+}  // namespace
+
 Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem::path& output) {
   const manifest::Manifest& manifest = *stage.manifest;
   const std::filesystem::path checkpoints = stage.run_folder / "checkpoints";
@@ -163,8 +192,13 @@ Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem:
   if (!made) return made.error();
   train::Trainer& trainer = **made;
   if (auto done = restore_newest(trainer, stage, checkpoints); !done) return done.error();
-  auto metrics = MetricsFile::open(stage.run_folder / kMetrics, trainer.steps_done());
-  if (!metrics) return metrics.error();
+  if (auto done = check_start(stage, trainer.steps_done()); !done) return done.error();
+  std::optional<MetricsFile> metrics;
+  if (is_first(stage)) {
+    auto file = MetricsFile::open(stage.run_folder / kMetrics, trainer.steps_done());
+    if (!file) return file.error();
+    metrics = std::move(*file);
+  }
 
   const train::TrainerOptions options = trainer_options(stage);
   std::deque<double> losses;
@@ -173,19 +207,22 @@ Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem:
     if (!report) return report.error();
     losses.push_back(report->loss.nll);
     if (losses.size() > kLossWindow) losses.pop_front();
-    if (report->step % manifest.train.log_every == 0 || trainer.done()) {
+    if (metrics && (report->step % manifest.train.log_every == 0 || trainer.done())) {
       if (auto done = metrics->append(*report, trainer.elapsed_seconds()); !done) return done.error();
     }
     stage.reporter->train({*report, options.steps, trainer.elapsed_seconds(), options.budget_seconds, trainer.fraction()});
     const std::int64_t every = manifest.train.checkpoint_every;
     const bool due = every > 0 && trainer.steps_done() % every == 0 && !trainer.done();
-    if (due || interrupt_signal() != 0) {
+    const auto stop = interrupted(stage);
+    if (!stop) return stop.error();
+    if (is_first(stage) && (due || *stop)) {
       if (auto done = save_checkpoint(trainer, checkpoints); !done) return done.error();
     }
-    if (interrupt_signal() != 0 && !trainer.done()) {
+    if (*stop && !trainer.done()) {
       return Error{Code::cancelled, fmt::format("step {}", trainer.steps_done()), "interrupted; a checkpoint is written, `caddie resume` goes on from it"};
     }
   }
+  if (!is_first(stage)) return TrainReport();
   return finish(trainer, stage, losses, output);
 }
 

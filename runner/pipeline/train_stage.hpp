@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/comm/process_group.hpp"
 #include "core/data/dataset.hpp"
 #include "core/graph/executor.hpp"
 #include "core/plugins/model.hpp"
@@ -41,6 +42,7 @@ struct TrainStage {
   const data::Dataset* dataset = nullptr;
   std::filesystem::path run_folder;  // checkpoints and metrics while it goes on
   std::string run_digest;            // the stage's key
+  comm::ProcessGroup* group = nullptr;  // nullptr: one process; others than rank 0 write nothing
   Reporter* reporter = nullptr;
 };
 

@@ -31,11 +31,6 @@ std::vector<std::string> RegistryCatalogue::ids(std::string_view interface) cons
   return ids;
 }
 
-std::filesystem::path program_path() {
-  std::error_code code;
-  return std::filesystem::read_symlink("/proc/self/exe", code);
-}
-
 std::filesystem::path cache_folder() {
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') return std::filesystem::path(xdg) / "caddie";
   if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::filesystem::path(home) / ".cache/caddie";

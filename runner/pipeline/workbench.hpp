@@ -33,8 +33,6 @@ class RegistryCatalogue final : public manifest::Catalogue {
 // process (`caddie plugins describe`); answers are cached in the user's cache folder.
 plugins::Registry scan_plugins(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& program);
 
-// Where this program's file is.
-std::filesystem::path program_path();
 // $XDG_CACHE_HOME/caddie or ~/.cache/caddie; empty when there is neither.
 std::filesystem::path cache_folder();
 

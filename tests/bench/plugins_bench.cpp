@@ -13,6 +13,7 @@
 
 #include "core/base/file.hpp"
 #include "core/graph/graph.hpp"
+#include "core/plugins/build.hpp"
 #include "core/plugins/library.hpp"
 #include "core/plugins/registry.hpp"
 #include "test_paths.hpp"
@@ -62,10 +63,18 @@ void scan(const plugins::ScanOptions& options) {
   if (plugins::Registry::scan(options).all().size() != 1000) stop("the scan does not find 1,000 plugins");
 }
 
+std::uint32_t opcode(graph::Op op) { return static_cast<std::uint32_t>(op); }
+
+// Through the table of C functions that plugins are given.
 void emit_ten_thousand() {
   graph::Graph graph;
-  graph::Value x = graph.leaf(graph::LeafKind::parameter, "x", graph::DType::f32, {8, 16});
-  for (int i = 0; i < 5000; ++i) x = graph.emit(graph::Op::add, {graph.emit(graph::Op::tanh, {x}), x});
+  const caddie_host_graph& host = *plugins::graph_service();
+  auto* const handle = reinterpret_cast<caddie_graph*>(&graph);
+  caddie_value x = graph.leaf(graph::LeafKind::parameter, "x", graph::DType::f32, {8, 16});
+  for (int i = 0; i < 5000; ++i) {
+    const caddie_value sum[2] = {host.emit(handle, opcode(graph::Op::tanh), &x, 1, nullptr, 0), x};
+    x = host.emit(handle, opcode(graph::Op::add), sum, 2, nullptr, 0);
+  }
   if (graph.nodes().size() != 10001) stop("the graph does not have 10,000 operations");
 }
 

@@ -85,6 +85,7 @@ const Defect kDefects[] = {
     {"not-finite", "gradients", "has the element"},
     {"mixes-members", "members", "depends on the others in it"},
     {"divides-by-zero", "moves", "with a gradient of zeros"},
+    {"wrong-kernel", "kernels", "twice"},
     {"shrinks", "constant", "weights that never change"},
     {"impure", "pure", "for the same step"},
     {"negative", "range", "the scale is -"},

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -66,6 +67,8 @@ constexpr const char* kTiny = R"json({
   "seed": 7
 })json";
 
+const std::string kProgram = CADDIE_BUILD_DIR "/bin/caddie";
+
 std::string content_of(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream text;
@@ -97,7 +100,30 @@ std::string Workplace::read(const std::filesystem::path& path) const { return co
 Outcome Workplace::caddie(const std::vector<std::string>& arguments) const { return caddie_killed(arguments, 0, 0); }
 
 Outcome Workplace::caddie_killed(const std::vector<std::string>& arguments, int milliseconds, int signal) const {
-  const std::string program = std::string(CADDIE_BUILD_DIR) + "/bin/caddie";
+  std::vector<std::string> command = {kProgram};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return execute(command, milliseconds, signal);
+}
+
+bool has_mpi() {
+  return std::filesystem::exists(CADDIE_BUILD_DIR "/lib/caddie/libcaddie_mpi.so") &&
+         std::system("command -v mpirun > /dev/null") == 0;
+}
+
+Outcome Workplace::caddie_launched(int processes, const std::vector<std::string>& arguments) const {
+  return launched_through("", processes, arguments);
+}
+
+Outcome Workplace::launched_through(const std::string& wrapper, int processes,
+                                    const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command = {"mpirun", "--oversubscribe", "-n", std::to_string(processes)};
+  if (!wrapper.empty()) command.push_back(wrapper);
+  command.push_back(kProgram);
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return execute(command, 0, 0);
+}
+
+Outcome Workplace::execute(const std::vector<std::string>& command, int milliseconds, int signal) const {
   const pid_t child = ::fork();
   if (child == 0) {
     if (::chdir(folder_.c_str()) != 0) ::_exit(127);
@@ -107,10 +133,12 @@ Outcome Workplace::caddie_killed(const std::vector<std::string>& arguments, int 
     ::dup2(err, STDERR_FILENO);
     ::setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
     ::setenv("CADDIE_PLUGIN_PATH", plugin_path_.c_str(), 1);
-    std::vector<char*> argv = {const_cast<char*>(program.c_str())};
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    std::vector<char*> argv;
+    for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
-    ::execv(program.c_str(), argv.data());
+    ::execvp(argv.front(), argv.data());
     ::_exit(127);
   }
   if (signal != 0) {

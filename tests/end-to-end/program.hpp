@@ -33,12 +33,21 @@ class Workplace {
   [[nodiscard]] Outcome caddie(const std::vector<std::string>& arguments) const;
   // The same, but the process gets SIGKILL after so many milliseconds.
   [[nodiscard]] Outcome caddie_killed(const std::vector<std::string>& arguments, int milliseconds, int signal) const;
+  // Several processes of it, started by mpirun.
+  [[nodiscard]] Outcome caddie_launched(int processes, const std::vector<std::string>& arguments) const;
+  // The same with a program between, which is given the command.
+  [[nodiscard]] Outcome launched_through(const std::string& wrapper, int processes,
+                                         const std::vector<std::string>& arguments) const;
   // `caddie run ... --json -q`, parsed; fails the test when the program fails.
   [[nodiscard]] nlohmann::json run(const std::vector<std::string>& arguments) const;
 
  private:
+  [[nodiscard]] Outcome execute(const std::vector<std::string>& command, int milliseconds, int signal) const;
   std::filesystem::path folder_;
   std::filesystem::path plugin_path_;
 };
+
+// Is mpirun there, and was Caddie built with MPI?
+bool has_mpi();
 
 }  // namespace caddie::end_to_end

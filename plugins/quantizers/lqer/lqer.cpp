@@ -8,100 +8,21 @@
 //   symmetric, otherwise:  both in 4 bits with one scale a row.
 #include <caddie/plugin.hpp>
 
-#include <Eigen/QR>
-#include <Eigen/SVD>
+#include "factor_codes.hpp"
+#include "low_rank.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace {
 
 using namespace caddie;
 
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using lqer::Factors;
+using lqer::Matrix;
+using lqer::Packed;
 
-constexpr float kSmallestHalf = 0x1p-24f;  // the smallest scale above zero that half precision can hold
 constexpr int kSymmetricBits = 4;
-
-struct Factors {
-  Matrix A;  // [m, r]
-  Matrix B;  // [r, n]
-};
-
-// The largest entry of each column of A becomes positive, so that the codes do not depend on the library's choice of
-// signs.
-void fix_signs(Factors& factors) {
-  for (Eigen::Index k = 0; k < factors.A.cols(); ++k) {
-    Eigen::Index at = 0;
-    factors.A.col(k).cwiseAbs().maxCoeff(&at);
-    if (factors.A(at, k) >= 0) continue;
-    factors.A.col(k) *= -1;
-    factors.B.row(k) *= -1;
-  }
-}
-
-// The best rank-r approximation A B of a matrix that is not wider than high: a QR first, so that the decomposition is
-// [n, n].
-Factors factorise_tall(const Matrix& E, Eigen::Index r) {
-  const Eigen::Index n = E.cols();
-  const Eigen::HouseholderQR<Matrix> qr(E);
-  const Matrix R = qr.matrixQR().topRows(n).triangularView<Eigen::Upper>();
-  const Eigen::BDCSVD<Matrix> svd(R, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  Matrix U = Matrix::Zero(E.rows(), r);
-  U.topRows(n) = svd.matrixU().leftCols(r);
-  U.applyOnTheLeft(qr.householderQ());
-  return {U * svd.singularValues().head(r).asDiagonal(), svd.matrixV().leftCols(r).transpose()};
-}
-
-Factors factorise(const Matrix& E, Eigen::Index r) {
-  Factors factors;
-  if (E.rows() >= E.cols()) {
-    factors = factorise_tall(E, r);
-  } else {
-    const Factors turned = factorise_tall(E.transpose(), r);  // E^T = (U S) V^T, so E = (V S) U^T
-    const Eigen::VectorXd S = turned.A.colwise().norm();
-    factors.A = turned.B.transpose() * S.asDiagonal();
-    factors.B = turned.A.transpose();
-    for (Eigen::Index k = 0; k < r; ++k) factors.B.row(k) /= std::max(S(k), 1e-300);
-  }
-  fix_signs(factors);
-  return factors;
-}
-
-// A factor as codes, with one scale for every `group` entries in row-major order.
-struct Packed {
-  std::vector<int8_t> codes;
-  std::vector<uint16_t> scales;
-};
-
-// scale = f16(max|group| / divisor), code = clamp(rnd(x / scale), low, high)
-Packed pack(const Matrix& factor, std::size_t group, float divisor, float low, float high) {
-  Packed packed;
-  packed.codes.resize(static_cast<std::size_t>(factor.size()));
-  for (std::size_t begin = 0; begin < packed.codes.size(); begin += group) {
-    float largest = 0;
-    for (std::size_t i = begin; i < begin + group; ++i)
-      largest = std::max(largest, std::abs(static_cast<float>(factor.data()[i])));
-    const uint16_t half = to_half(std::max(largest / divisor, kSmallestHalf));
-    const float scale = from_half(half);
-    if (!std::isfinite(scale)) throw Failure("the error of this matrix is too large for scales in half precision");
-    packed.scales.push_back(half);
-    for (std::size_t i = begin; i < begin + group; ++i) {
-      packed.codes[i] =
-          static_cast<int8_t>(std::clamp(std::nearbyint(static_cast<float>(factor.data()[i]) / scale), low, high));
-    }
-  }
-  return packed;
-}
-
-std::vector<float> unpack(const Packed& packed) {
-  std::vector<float> values(packed.codes.size());
-  const std::size_t group = packed.codes.size() / packed.scales.size();
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<float>(packed.codes[i]) * from_half(packed.scales[i / group]);
-  return values;
-}
 
 struct Lqer : QuantizerDecorator {
   static constexpr Identity identity{.id = "lqer",
@@ -150,8 +71,8 @@ struct Lqer : QuantizerDecorator {
 
   [[nodiscard]] static Packed pack_factor(const Matrix& factor, int64_t group, int64_t bits, bool symmetric) {
     const auto half_range = static_cast<float>(int64_t{1} << (bits - 1));
-    if (symmetric) return pack(factor, static_cast<std::size_t>(group), half_range - 1, 1 - half_range, half_range - 1);
-    return pack(factor, static_cast<std::size_t>(group), half_range - 0.5f, -half_range, half_range - 1);
+    if (symmetric) return lqer::pack(factor, static_cast<std::size_t>(group), half_range - 1, 1 - half_range, half_range - 1);
+    return lqer::pack(factor, static_cast<std::size_t>(group), half_range - 0.5f, -half_range, half_range - 1);
   }
 
   // (A B)_ij in single precision, summed over k rising: the same bits everywhere.
@@ -177,7 +98,7 @@ struct Lqer : QuantizerDecorator {
       const auto k = static_cast<std::size_t>(i);
       E.data()[i] = static_cast<double>(input.weights[k] - input.decoded[k]);
     }
-    const Factors factors = factorise(E, at.r);
+    const Factors factors = lqer::factorise(E, at.r);
     Packed a = pack_factor(factors.A, at.a_group, at.symmetric ? kSymmetricBits : a_bits.value(), at.symmetric);
     Packed b = pack_factor(factors.B, at.b_group, at.symmetric ? kSymmetricBits : b_bits.value(), at.symmetric);
     if (!improves(at, E, a, b)) {
@@ -193,7 +114,7 @@ struct Lqer : QuantizerDecorator {
   // Does the correction, with its own rounding, leave less than it found?
   [[nodiscard]] static bool improves(const Layout& at, const Matrix& E, const Packed& a, const Packed& b) {
     std::vector<float> correction(static_cast<std::size_t>(E.size()));
-    add_product(at, unpack(a), unpack(b), correction);
+    add_product(at, lqer::unpack(a), lqer::unpack(b), correction);
     double left = 0;
     for (Eigen::Index i = 0; i < E.size(); ++i) {
       const double rest = E.data()[i] - static_cast<double>(correction[static_cast<std::size_t>(i)]);
@@ -206,7 +127,7 @@ struct Lqer : QuantizerDecorator {
     const Layout at = layout(tensor);
     const Packed a{parts.get<int8_t>("a", at.m * at.r), parts.get<uint16_t>("a_scales", at.m * at.r / at.a_group)};
     const Packed b{parts.get<int8_t>("b", at.r * at.n), parts.get<uint16_t>("b_scales", at.r * at.n / at.b_group)};
-    add_product(at, unpack(a), unpack(b), out);
+    add_product(at, lqer::unpack(a), lqer::unpack(b), out);
   }
 };
 

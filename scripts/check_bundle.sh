@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Unpacks the bundle in a Debian that has nothing but its base system, and trains a small model there. Needs root,
+# debootstrap and a Debian mirror; some minutes the first time, the base system is kept in build/bundle/base.
+#   scripts/bundle.sh && sudo scripts/check_bundle.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+archive=$(ls build/bundle/caddie-*.tar.zst)
+base=build/bundle/base
+[ -e "$base/bin/sh" ] || debootstrap --variant=minbase bookworm "$base" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >/dev/null
+rm -rf "$base/opt/caddie" "$base/tmp/work"
+mkdir -p "$base/opt/caddie" "$base/tmp/work"
+zstd -dcq "$archive" | tar -x -C "$base/opt/caddie" --strip-components=1
+
+# Text of a kind: our own pages, a paragraph a document.
+awk '{ print } /^$/ { print "" }' README.md docs/*.md > "$base/tmp/work/text.txt"
+cat > "$base/tmp/work/small.json" <<'JSON'
+{
+  "extends": ["/opt/caddie/share/caddie/manifests/quickstart.json"],
+  "name": "bundle",
+  "data": { "text": "text.txt", "folder": "data", "validation": { "fraction": 0.1 }, "tokenizer": { "vocab": 384 } },
+  "model": { "layers": 2, "dim": 64, "heads": 2, "kv_heads": 1, "context": 64 },
+  "train": { "batch": 8, "steps": 20 },
+  "evaluators": { "sliding": { "stride": 32 } }
+}
+JSON
+inside() { chroot "$base" /usr/bin/env -i PATH=/opt/caddie/bin:/usr/bin:/bin HOME=/root /bin/sh -c "cd /tmp/work && $1"; }
+mountpoint -q "$base/proc" || mount -t proc proc "$base/proc"
+trap 'umount "$base/proc"' EXIT
+inside 'caddie --version'
+inside 'caddie doctor'
+inside 'caddie plugins list | tail -n 3'
+inside 'caddie -q run small.json'
