@@ -136,7 +136,7 @@ print(f"{'program, threads':26} {'tok/s best':>10} {'median':>8} {'% of probe':>
       f"{'median':>7} {'peak MB':>8} {'loss diff':>10}")
 for row in rows:
     print(f"{row['program']:26} {row['tokens_per_second_best']:10.0f} {row['tokens_per_second_median']:8.0f} "
-          f"{100 * row['share_of_ceiling_best']:9.1f}% {100 * row['share_of_ceiling_median']:6.1f}% "
+          + (f"{100 * row['share_of_ceiling_best']:9.1f}% {100 * row['share_of_ceiling_median']:6.1f}% " if flops else f"{'-':>10} {'-':>7} ") +
           f"{row['caddie_is_faster_by_best']:9.2f}x {row['caddie_is_faster_by_median']:6.2f}x {row['peak_mb']:8.0f} "
           f"{row['loss_difference']:10.1e}")
 if len(caddie) > 1:
