@@ -12,10 +12,9 @@ using graph::View;
 
 namespace {
 
-// The kernel aligns the causal mask to the end of the keys, the operation to their beginning: equal for T = S.
+// The kernel aligns the causal mask to the end of the keys, as the operation's causal = 2; equal to 1 for T = S.
 bool fits(const Graph& graph, const Node& node) {
-  const bool causal = node.attributes.integer("causal") != 0;
-  return !causal || graph.shape(node.inputs[0])[1] == graph.shape(node.inputs[1])[1];
+  return node.attributes.integer("causal") != 1 || graph.shape(node.inputs[0])[1] == graph.shape(node.inputs[1])[1];
 }
 
 bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {

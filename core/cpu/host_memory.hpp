@@ -19,8 +19,14 @@ class HostMemory {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  struct Free {
+  class Free {
+   public:
+    Free() : mapped_(0) {}
+    explicit Free(std::size_t mapped) : mapped_(mapped) {}
     void operator()(std::byte* data) const;
+
+   private:
+    std::size_t mapped_;  // bytes of a mapping of its own; 0: from the heap
   };
   std::unique_ptr<std::byte, Free> data_;
   std::size_t size_ = 0;

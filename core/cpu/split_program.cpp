@@ -157,8 +157,11 @@ class SplitProgram final : public graph::Program {
     const CompiledGraph::Options plain{.threads = pool_->size(), .prepares = false, .changing_leaves = {}};
     if (auto done = shared_.compile(split.shared, plain, 1, options.profile); !done) return done;
     if (auto done = tail_.compile(split.tail, plain, 1, options.profile); !done) return done;
-    const CompiledGraph::Options slab{
-        .threads = pool_->size() / lanes_, .prepares = true, .changing_leaves = split.split_leaves};
+    std::vector<std::string> changing = split.split_leaves;
+    for (const Crossing& crossing : split.crossings) {
+      if (crossing.kind == Crossing::Kind::given) changing.push_back(crossing.name);
+    }
+    const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .prepares = true, .changing_leaves = changing};
     if (auto done = body_.compile(split.body, slab, lanes_, options.profile); !done) return done;
     auto prepared = HostMemory::allocate(body_.graph->prepared_bytes(), "packed weights");
     if (!prepared) return prepared.error();
@@ -205,6 +208,12 @@ class SplitProgram final : public graph::Program {
       if (crossing.kind == Crossing::Kind::shared) {
         if (auto done = take(crossing.elements, passage.own); !done) return done;
         for (Part* part : {&shared_, &body_, &tail_}) part->bind(crossing.name, passage.own);
+        continue;
+      }
+      if (crossing.kind == Crossing::Kind::given) {
+        if (auto done = take(crossing.elements, passage.whole); !done) return done;
+        shared_.bind(crossing.name, passage.whole);
+        passages_.push_back(std::move(passage));
         continue;
       }
       // Rows are always written somewhere; a sum nobody has asked for is not made.
@@ -257,7 +266,8 @@ class SplitProgram final : public graph::Program {
       if (entry.slab_leaf >= 0) run.bind(entry.slab_leaf, entry.memory + slab * (entry.elements / slabs_) * 4);
     }
     for (const Passage& passage : passages_) {
-      std::byte* to = passage.kind == Crossing::Kind::slab ? passage.whole + slab * (passage.elements / slabs_) * 4
+      const bool by_slab = passage.kind == Crossing::Kind::slab || passage.kind == Crossing::Kind::given;
+      std::byte* to = by_slab ? passage.whole + slab * (passage.elements / slabs_) * 4
                       : is_first ? passage.groups + group * padded(passage.elements) * 4
                                  : passage.later[lane];
       run.bind(passage.body_leaf, to);

@@ -23,7 +23,12 @@ constexpr std::int64_t kMostChannels = 128;  // whose sums a warp keeps in regis
 
 constexpr std::int64_t kLongestRow = 256;  // what tiles of f32 fit shared memory with
 
-bool fits(const Graph& graph, const Node& node) { return graph.shape(node.inputs[0])[3] <= kLongestRow; }
+// The kernels align the causal mask to the start of the keys, as the operation's causal = 1; equal to 2 for T = S.
+bool fits(const Graph& graph, const Node& node) {
+  const bool aligned = node.attributes.integer("causal") != 2 ||
+                       graph.shape(node.inputs[0])[1] == graph.shape(node.inputs[1])[1];
+  return aligned && graph.shape(node.inputs[0])[3] <= kLongestRow;
+}
 
 bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {
   if (graph.shape(node.inputs[input]).rank() != 4 || view.bounded) return view.is_dense();

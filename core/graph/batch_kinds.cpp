@@ -12,6 +12,14 @@ bool holds(std::span<const std::int64_t> axes, std::int64_t axis) { return std::
 
 bool is_random(Op op) { return op == Op::random_uniform || op == Op::random_normal; }
 
+// A constant that is the same in every row.
+bool repeats_by_row(const Graph& graph, Value value) {
+  const auto values = graph.node_of(value).attributes.reals("values");
+  if (values.size() == 1) return true;
+  const auto row = static_cast<std::size_t>(graph.shape(value).elements() / graph.shape(value)[0]);
+  return std::equal(values.begin() + static_cast<std::ptrdiff_t>(row), values.end(), values.begin());
+}
+
 }  // namespace
 
 bool spans_first_axis(const Graph& graph, const Node& node, Value input) {
@@ -20,12 +28,13 @@ bool spans_first_axis(const Graph& graph, const Node& node, Value input) {
   return out.rank() > 0 && in.rank() == out.rank() && in[0] == out[0] && out[0] > 1;
 }
 
-BatchKinds::BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves)
+BatchKinds::BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves,
+                       const std::vector<bool>& whole)
     : graph_(graph), slabs_(slabs), kinds_(graph.value_count(), BatchKind::same) {
   for (const Value leaf : split_leaves) kinds_[leaf] = BatchKind::rows;
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::leaf) continue;
-    bool after = false;
+    bool after = whole[graph.info(node.first_output).node];
     for (std::uint32_t i = 0; i < node.output_count; ++i) {
       const BatchKind kind = kind_of_output(node, i);
       kinds_[node.first_output + i] = kind;
@@ -63,6 +72,8 @@ bool BatchKinds::can_cut(Value value) const {
   if (of(value) != BatchKind::same || !divides(value)) return false;
   const Node& node = graph_.node_of(value);
   if (uniform_constant(graph_, value).has_value() || is_random(node.op)) return true;
+  if (node.op == Op::constant) return repeats_by_row(graph_, value);
+  if (node.op == Op::iota) return node.attributes.integer("axis") != 0;
   if (node.op == Op::broadcast) return !spans_first_axis(graph_, node, node.inputs[0]) || can_cut(node.inputs[0]);
   if (node.op == Op::reshape) return can_cut(node.inputs[0]);
   if (!is_elementwise(node.op) || node.inputs.empty()) return false;
@@ -70,7 +81,9 @@ bool BatchKinds::can_cut(Value value) const {
       node.inputs, [&](Value input) { return !spans_first_axis(graph_, node, input) || can_cut(input); });
 }
 
-bool BatchKinds::rows_or_cut(Value value) const { return of(value) == BatchKind::rows || can_cut(value); }
+bool BatchKinds::rows_or_cut(Value value) const {
+  return of(value) == BatchKind::rows || (of(value) == BatchKind::same && divides(value));
+}
 
 // Every input has rows, but for those named, which are the same for all.
 bool BatchKinds::all_rows(const Node& node, std::initializer_list<std::size_t> others_same) const {

@@ -17,10 +17,11 @@ enum class BatchKind : std::uint8_t {
 
 class BatchKinds {
  public:
-  BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves);
+  // Nodes marked in `whole` (by node) are made of all rows at once, after the slabs.
+  BatchKinds(const Graph& graph, std::int64_t slabs, std::vector<Value> split_leaves, const std::vector<bool>& whole);
 
   [[nodiscard]] BatchKind of(Value value) const { return kinds_[value]; }
-  // Whether a value that depends on no row but stretches over the batch can be made slab by slab.
+  // Whether a value that depends on no row but stretches over the batch can be made slab by slab; others are made whole.
   [[nodiscard]] bool can_cut(Value value) const;
   [[nodiscard]] bool divides(Value value) const {
     const Shape& shape = graph_.shape(value);

@@ -40,10 +40,28 @@ bool is_heavy(Op op) {
          op == Op::linear_cross_entropy || op == Op::linear_cross_entropy_backward;
 }
 
+// Products of so few rows in a slab that reading their weights is most of the work, and which no attention comes after:
+// the end of a graph that is narrowed to some positions of every row. They cost less with the rows of all slabs at once.
+std::vector<bool> products_of_few_rows(const Graph& graph, std::int64_t slabs, std::int64_t tokens_of_slab) {
+  std::vector<bool> few(graph.nodes().size(), false);
+  std::vector<bool> before_attention(graph.nodes().size(), false);
+  for (std::size_t i = few.size(); i-- > 0;) {
+    const Node& node = graph.nodes()[i];
+    if (before_attention[i] || node.op == Op::attention || node.op == Op::attention_backward) {
+      for (const Value input : node.inputs) before_attention[graph.info(input).node] = true;
+    }
+    if (before_attention[i] || (node.op != Op::linear && node.op != Op::linear_cross_entropy)) continue;
+    const Shape& out = graph.shape(node.first_output);
+    const std::int64_t rows = out.elements() / (node.op == Op::linear ? out[out.rank() - 1] : 1);
+    few[i] = 2 * rows < slabs * tokens_of_slab;
+  }
+  return few;
+}
+
 class Splitter {
  public:
-  Splitter(const Graph& graph, std::int64_t slabs, const std::vector<Value>& split_leaves)
-      : graph_(graph), kinds_(graph, slabs, split_leaves), split_leaves_(split_leaves),
+  Splitter(const Graph& graph, std::int64_t slabs, const std::vector<Value>& split_leaves, std::vector<bool> whole)
+      : graph_(graph), whole_(std::move(whole)), kinds_(graph, slabs, split_leaves, whole_), split_leaves_(split_leaves),
         in_shared_(graph.value_count(), kUnknown), in_body_(graph.value_count(), kUnknown),
         in_tail_(graph.value_count(), kUnknown), crossing_of_(graph.value_count(), -1) {
     split_.slabs = slabs;
@@ -73,7 +91,7 @@ class Splitter {
   }
 
  private:
-  // Some product keeps its rows apart, and none is left for the end that works on rows.
+  // Some product keeps its rows apart, and none is left for the end that works on rows but those meant for it.
   [[nodiscard]] bool is_worthwhile() const {
     std::vector<bool> from_rows(graph_.value_count(), false);  // rows, and what is made of them otherwise than by sums
     bool any = false;
@@ -85,7 +103,8 @@ class Splitter {
       for (std::uint32_t i = 0; i < node.output_count; ++i) {
         from_rows[node.first_output + i] = on_rows && kinds_.of(node.first_output + i) != BatchKind::sum;
       }
-      if (is_heavy(node.op) && kind == BatchKind::after && on_rows) return false;
+      const bool meant = whole_[graph_.info(node.first_output).node];
+      if (is_heavy(node.op) && kind == BatchKind::after && on_rows && !meant) return false;
       any = any || (is_heavy(node.op) && kind == BatchKind::rows);
     }
     return any;
@@ -210,10 +229,19 @@ class Splitter {
     return whole ? same_in(split_.body, in_body_, input) : slab_of_same(input);
   }
 
-  // A value that stretches over the batch but depends on no row: made for one slab.
+  // A value that stretches over the batch but depends on no row: made for one slab, or its slab of what is made whole.
   Value slab_of_same(Value value) {
     for (const auto& [known, made] : slabs_of_same_) {
       if (known == value) return made;
+    }
+    if (!kinds_.can_cut(value)) {
+      split_.crossings.push_back({Crossing::Kind::given, "given/" + std::to_string(value), graph_.dtype(value),
+                                  graph_.shape(value).elements(), false, ""});
+      const std::string& name = split_.crossings.back().name;
+      split_.shared.output(name, shared(value));
+      const Value leaf = split_.body.leaf(LeafKind::input, name, graph_.dtype(value), cut(graph_.shape(value)));
+      slabs_of_same_.emplace_back(value, leaf);
+      return leaf;
     }
     const Node node = graph_.node_of(value);
     std::vector<Value> inputs;
@@ -237,9 +265,16 @@ class Splitter {
       out.attributes.set(key, std::move(axes));
     };
     switch (node.op) {
+      case Op::constant: {
+        const auto values = node.attributes.reals("values");
+        const std::size_t kept = values.size() == 1 ? 1 : values.size() / static_cast<std::size_t>(split_.slabs);
+        out.attributes.set("values", std::vector<double>(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(kept)));
+        shorten("shape");
+        break;
+      }
       case Op::reshape:
       case Op::broadcast:
-      case Op::constant:
+      case Op::iota:
       case Op::random_uniform:
       case Op::random_normal: shorten("shape"); break;
       case Op::slice: shorten("sizes"); break;
@@ -272,6 +307,7 @@ class Splitter {
   }
 
   const Graph& graph_;
+  std::vector<bool> whole_;  // by node
   BatchKinds kinds_;
   std::vector<Value> split_leaves_;
   BatchSplit split_;
@@ -289,7 +325,9 @@ std::optional<BatchSplit> split_batch(const Graph& graph, const SplitRules& rule
   if (leaves.empty()) return std::nullopt;
   const std::int64_t slabs = count_slabs(batch, rules.tokens_of_slab);
   if (slabs < 2) return std::nullopt;
-  return Splitter(graph, slabs, leaves).run();
+  const std::vector<bool> few = products_of_few_rows(graph, slabs, rules.tokens_of_slab);
+  if (auto split = Splitter(graph, slabs, leaves, few).run()) return split;
+  return Splitter(graph, slabs, leaves, std::vector<bool>(few.size(), false)).run();
 }
 
 }  // namespace caddie::graph

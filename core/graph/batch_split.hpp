@@ -22,6 +22,7 @@ namespace caddie::graph {
 struct Crossing {
   enum class Kind {
     shared,   // an output of `shared`, a leaf of body and tail
+    given,    // an output of `shared`; the leaf of the body is a slab of it
     partial,  // a state of the body that its slab's sum is written to; the leaf of the tail is the sum over all slabs
     slab,     // a state of the body that its rows are written to; the leaf of the tail is all rows
   };

@@ -13,10 +13,15 @@ struct Sizes {
   Sizes(const Shape& q, const Shape& k) : B(q[0]), T(q[1]), H(q[2]), D(q[3]), S(k[1]), K(k[2]), G(q[2] / k[2]) {}
 };
 
-// 1 where query t may look at key s, broadcasting to the scores; 0 when everything may.
-Value visible(const Emitter& e, const Sizes& n, bool causal, Value segments) {
+// 1 where query t may look at key s, broadcasting to the scores; 0 when everything may. causal 1: s <= t; 2: the last
+// query sees the last key.
+Value visible(const Emitter& e, const Sizes& n, std::int64_t causal, Value segments) {
   Value mask = 0;
-  if (causal) mask = e.op(Op::le, e.iota({1, 1, 1, 1, n.S}, 4), e.iota({1, 1, n.T, 1, 1}, 2));
+  if (causal != 0) {
+    Value query = e.iota({1, 1, n.T, 1, 1}, 2);
+    if (causal == 2) query = e.slice_axis(e.iota({1, 1, n.S, 1, 1}, 2), 2, n.S - n.T, n.T);
+    mask = e.op(Op::le, e.iota({1, 1, 1, 1, n.S}, 4), query);
+  }
   if (segments != 0) {
     const Value same = e.op(Op::eq, e.reshape(segments, {n.B, 1, n.T, 1, 1}), e.reshape(segments, {n.B, 1, 1, 1, n.S}));
     mask = mask != 0 ? e.mul(mask, same) : same;
@@ -36,7 +41,7 @@ Value by_head(const Emitter& e, const Sizes& n, Value x) {
 
 std::vector<Value> attention(const Emitter& e, const Node& node, std::span<const Value> in) {
   const Sizes n(e.shape(in[0]), e.shape(in[1]));
-  const Value mask = visible(e, n, node.attributes.integer("causal") != 0, in.size() > 3 ? in[3] : 0);
+  const Value mask = visible(e, n, node.attributes.integer("causal"), in.size() > 3 ? in[3] : 0);
   const Value s = scores(e, node, e.reshape(in[0], {n.B, n.T, n.K, n.G, n.D}), in[1], mask);
   const Value y = e.dot(emit_softmax(e, s), in[2], {0, 1}, {0, 2}, {4}, {1});  // [B, K, T, G, D]
   const Value lse = e.transpose(emit_log_sum_exp(e, e.op(Op::stop_gradient, s)), {0, 1, 3, 2});
@@ -46,7 +51,7 @@ std::vector<Value> attention(const Emitter& e, const Node& node, std::span<const
 // With P the weights: dv = P^T dy, dP = dy v^T, dS = P (dP - sum(y dy)), dq = scale dS k, dk = scale dS^T q.
 std::vector<Value> attention_backward(const Emitter& e, const Node& node, std::span<const Value> in) {
   const Sizes n(e.shape(in[0]), e.shape(in[1]));
-  const Value mask = visible(e, n, node.attributes.integer("causal") != 0, in.size() > 6 ? in[6] : 0);
+  const Value mask = visible(e, n, node.attributes.integer("causal"), in.size() > 6 ? in[6] : 0);
   const Shape heads{n.B, n.T, n.K, n.G, n.D};
   const Value q = e.reshape(in[0], heads);
   const Value dy = e.reshape(in[5], heads);

@@ -87,7 +87,13 @@ Result<void> check_attention(RuleCall& call, std::size_t segments) {
                                    k[2], call.named(1)));
   }
   if (!std::isfinite(call.attributes.real("scale"))) return argument_error("scale is not finite");
-  call.attributes.set("causal", std::int64_t{call.attributes.integer("causal") != 0});
+  const std::int64_t causal = call.attributes.integer("causal");
+  const bool from_end = causal == 2 && q[1] != k[1];  // with as many keys as queries both masks are one
+  if (from_end && q[1] > k[1]) {
+    return shape_error(fmt::format("{} has {} queries, more than the {} keys of {}; causal=2 wants no more queries than "
+                                   "keys", call.named(0), q[1], k[1], call.named(1)));
+  }
+  call.attributes.set("causal", std::int64_t{causal == 0 ? 0 : (from_end ? 2 : 1)});
   if (!call.has(segments)) return {};
   if (auto good = require_dtype(call, segments, DType::i32); !good) return good;
   if (call.shape(segments) != Shape{q[0], q[1]} || k[1] != q[1]) {

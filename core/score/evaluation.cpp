@@ -103,14 +103,15 @@ Result<EvaluationReport> evaluate(graph::Executor& executor, const EvaluationPar
   auto frozen = adaptation ? Result<train::ParameterStore>(train::ParameterStore())
                            : frozen_store(executor, *parts.model, *parts.weights);
   if (!frozen) return frozen.error();
-  auto scorer = Scorer::make(executor, *parts.model, adaptation ? adaptation->parameters() : *frozen, options.rows,
-                             options.context, *vault, **ledger, *parts.bytes);
-  if (!scorer) return scorer.error();
-
-  EvaluationReport report;
   const auto end = scored_end(*plan, parts.strategy);
   if (!end) return end.error();
   const std::vector<ChunkWindows> chunks = split(*plan, *end, adaptation ? adaptation->chunk_targets() : targets);
+  auto scorer = Scorer::make(executor, *parts.model, adaptation ? adaptation->parameters() : *frozen, options.rows,
+                             options.context, usual_positions(plan->windows, options.rows, options.context), *vault,
+                             **ledger, *parts.bytes);
+  if (!scorer) return scorer.error();
+
+  EvaluationReport report;
   report.chunks = static_cast<std::int64_t>(chunks.size());
   constexpr std::size_t kCallsBetweenProgress = 8;
   const std::size_t step = kCallsBetweenProgress * static_cast<std::size_t>(options.rows);

@@ -30,12 +30,23 @@ struct Totals {
   [[nodiscard]] double bits_per_byte() const;
 };
 
+// Positions [first, first + count) of a window.
+struct Positions {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+// The positions that most windows score, where they are enough windows and few enough positions for a program of its own;
+// else the whole context.
+Positions usual_positions(std::span<const Window> windows, std::int64_t rows, std::int64_t context);
+
 class Scorer {
  public:
-  // Programs for windows of `rows` x `context`.
+  // Programs for windows of `rows` x `context`: one that scores all positions, and, where `usual` is less than that, one
+  // that computes no more than these scores need.
   static Result<std::unique_ptr<Scorer>> make(graph::Executor& executor, const plugins::Model& model,
                                               const train::ParameterStore& parameters, std::int64_t rows,
-                                              std::int64_t context, Vault& vault, Ledger& ledger,
+                                              std::int64_t context, Positions usual, Vault& vault, Ledger& ledger,
                                               const data::ByteTable& bytes);
 
   // Scores these windows with the weights as they are (`version` counts adaptations) and seals the scores.
@@ -44,19 +55,32 @@ class Scorer {
   [[nodiscard]] std::int64_t tokens_run() const { return tokens_run_; }
 
  private:
+  // A compiled model that gives the scores of some positions.
+  struct Network {
+    Positions positions;
+    std::unique_ptr<graph::Program> program;
+    train::ScalarInputs scalars;
+    graph::BufferPtr nll;
+
+    [[nodiscard]] bool gives(const Window& window) const;
+  };
+
   Scorer(graph::Executor& executor, Vault& vault, Ledger& ledger, const data::ByteTable& bytes);
-  Result<void> run_batch(std::span<const Window> windows, std::uint64_t version);
+  Result<void> add_network(const plugins::Model& model, const train::ParameterStore& parameters, Positions positions);
+  // The one with the least work that gives the window's scores.
+  [[nodiscard]] Network& network_for(const Window& window);
+  Result<void> run_batch(Network& network, std::span<const Window> windows, std::uint64_t version);
   Result<void> fill(std::span<const Window> windows);
-  Result<void> seal(const Window& window, std::size_t row, std::span<const float> nll, Block& block);
+  // `nll` are the scores of this row of the batch, of the network's positions.
+  Result<void> seal(const Window& window, std::size_t row, std::span<const float> nll, Positions positions, Block& block);
   void add(double nll, std::uint32_t bytes);
 
   graph::Executor* executor_;
   Vault* vault_;
   Ledger* ledger_;
   const data::ByteTable* bytes_;
-  std::unique_ptr<graph::Program> program_;
-  train::ScalarInputs scalars_;
-  graph::BufferPtr tokens_buffer_, targets_buffer_, nll_buffer_;
+  std::vector<Network> networks_;  // the whole context last
+  graph::BufferPtr tokens_buffer_, targets_buffer_;
   std::vector<std::int32_t> tokens_, targets_;
   std::int64_t rows_ = 0, context_ = 0;
   Totals totals_;

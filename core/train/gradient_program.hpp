@@ -53,6 +53,7 @@ class GradientProgram {
   [[nodiscard]] const std::vector<std::string>& without_gradient() const { return without_gradient_; }
   [[nodiscard]] const plugins::BuildResult& build() const { return build_; }
   [[nodiscard]] graph::Program& program() { return *program_; }
+  [[nodiscard]] const graph::Program& program() const { return *program_; }
   [[nodiscard]] std::size_t program_arena() const { return program_->arena_bytes(); }
 
  private:

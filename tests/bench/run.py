@@ -23,20 +23,35 @@ parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--steps", type=int, default=2, help="steps of a program in a round")
 parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
 parser.add_argument("--torch", nargs="*", default=["eager f32", "compile f32", "eager bf16", "compile bf16"])
+parser.add_argument("--loss-steps", type=int, default=50, help="steps over which losses are compared; they are made first")
+parser.add_argument("--twin", action="store_true", help="the small twin of PR #2163 instead of the GPT")
 parser.add_argument("--llmc", help="a program DIR THREADS that speaks the protocol with train_gpt2.c inside")
 parser.add_argument("--python", default=sys.executable)
 parser.add_argument("--json", help="where the figures go; default: FOLDER/result.json")
 options = parser.parse_args()
 
 here = os.path.dirname(os.path.abspath(__file__))
-bench = f"{options.build}/tests/bench/bench_step"
+bench_probe = f"{options.build}/tests/bench/bench_step"
 os.makedirs(options.folder, exist_ok=True)
-with open(f"{options.folder}/sizes.txt", "w") as out:
-    out.write(options.sizes)
-subprocess.run([bench, "export", options.folder], check=True)
-layers, dim, heads, context, vocab, batch = map(int, options.sizes.split())
+if options.twin:
+    bench, peer = f"{options.build}/tests/bench/bench_twin", "twin_peer.py"
+    options.folder += "/twin"
+    os.makedirs(options.folder, exist_ok=True)
+    subprocess.run([bench, "export", options.folder], check=True)
+    with open(f"{options.folder}/sizes.txt") as sizes:
+        batch, context = map(int, sizes.read().split()[:2])
+    options.sizes = f"small twin of PR #2163, {batch} rows of {context} tokens, forward, backward and SGD"
+    flops = 0  # of a token; not counted for the twin
+    if options.torch == parser.get_default("torch"):
+        options.torch = ["eager f32", "compile f32"]
+else:
+    bench, peer = bench_probe, "torch_peer.py"
+    with open(f"{options.folder}/sizes.txt", "w") as out:
+        out.write(options.sizes)
+    subprocess.run([bench, "export", options.folder], check=True)
+    layers, dim, heads, context, vocab, batch = map(int, options.sizes.split())
+    flops = 6 * (layers * 12 * dim * dim + dim * vocab) + layers * 6 * (context + 1) * dim
 tokens = batch * context
-flops = 6 * (layers * 12 * dim * dim + dim * vocab) + layers * 6 * (context + 1) * dim
 
 
 class Program:
@@ -67,18 +82,20 @@ class Program:
         return answer
 
 
-probes = {threads: Program("probe", [bench, "probe", str(threads)], threads) for threads in options.threads}
+probes = {threads: Program("probe", [bench_probe, "probe", str(threads)], threads) for threads in options.threads}
 programs = []
 for threads in options.threads:
     programs.append(Program(f"caddie, {threads}", [bench, "serve", options.folder, str(threads)], threads))
     for variant in options.torch:
-        command = [options.python, f"{here}/torch_peer.py", options.folder, str(threads), *variant.split()]
+        command = [options.python, f"{here}/{peer}", options.folder, str(threads), *variant.split()]
         programs.append(Program(f"torch {variant}, {threads}", command, threads))
     if options.llmc:
         programs.append(Program(f"llm.c, {threads}", [options.llmc, options.folder, str(threads)], threads))
 
 for program in programs:
-    program.run(1)
+    while len(program.losses) < max(options.loss_steps, 2):
+        program.run(min(10, max(options.loss_steps - len(program.losses), 1)))
+    print(f"{program.label}: {len(program.losses)} losses", file=sys.stderr, flush=True)
 for number in range(options.rounds):
     for program in random.sample(programs, len(programs)):
         probe = probes[program.threads]
@@ -93,7 +110,7 @@ for number in range(options.rounds):
     print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
 
 caddie = {program.threads: program for program in programs if program.label.startswith("caddie")}
-loss_steps = min(50, *(len(program.losses) for program in programs))
+loss_steps = min([options.loss_steps] + [len(program.losses) for program in programs])
 rows = []
 for program in programs:
     own = caddie[program.threads]
@@ -112,13 +129,14 @@ for program in programs:
            "about": program.about, "rounds": program.rounds, "losses": program.losses}
     rows.append(row)
 
-print(f"\n{options.sizes} (layers dim heads context vocab batch), {flops * 1e-6:.2f} MFLOP a token, "
+what = options.sizes if options.twin else f"{options.sizes} (layers dim heads context vocab batch), {flops * 1e-6:.2f} MFLOP a token"
+print(f"\n{what}; losses over {loss_steps} steps; "
       f"{options.rounds} rounds of {options.steps} steps; 1 thread: processor time, more: wall time")
 print(f"{'program, threads':26} {'tok/s best':>10} {'median':>8} {'% of probe':>10} {'median':>7} {'Caddie is':>10} "
       f"{'median':>7} {'peak MB':>8} {'loss diff':>10}")
 for row in rows:
     print(f"{row['program']:26} {row['tokens_per_second_best']:10.0f} {row['tokens_per_second_median']:8.0f} "
-          f"{100 * row['share_of_ceiling_best']:9.1f}% {100 * row['share_of_ceiling_median']:6.1f}% "
+          + (f"{100 * row['share_of_ceiling_best']:9.1f}% {100 * row['share_of_ceiling_median']:6.1f}% " if flops else f"{'-':>10} {'-':>7} ") +
           f"{row['caddie_is_faster_by_best']:9.2f}x {row['caddie_is_faster_by_median']:6.2f}x {row['peak_mb']:8.0f} "
           f"{row['loss_difference']:10.1e}")
 if len(caddie) > 1:

@@ -1,6 +1,8 @@
 // Programs that run slab by slab along the batch: what is cut, and that results are those of the whole.
 #include "core/graph/batch_split.hpp"
 
+#include <algorithm>
+
 #include "core/cpu/compiled_graph.hpp"
 #include "core/graph/emitter.hpp"
 #include "tests/cpu/small_model.hpp"
@@ -85,6 +87,22 @@ TEST(BatchSplit, RandomFieldsAreThoseOfTheWholeBatch) {
   rows.check(1e-5);
 }
 
+// Places along a row are the same in every slab, rows of the batch are not: the body is given its slab of them.
+TEST(BatchSplit, CountsAlongARowAndAlongTheBatch) {
+  Rows rows(4, 256);
+  const Value tokens = rows.graph.find_leaf("tokens")->value;
+  const auto real = [&](Value x) { return rows.graph.emit(Op::cast, {x}, Attributes().set("dtype", std::int64_t{1})); };
+  const Value places = rows.e.add(rows.e.iota({4, 256}, 1), tokens);
+  const Value numbers = rows.e.add(rows.e.iota({4, 256}, 0), tokens);
+  const Value factor = rows.e.add(rows.e.scale(real(places), 0.01), real(numbers));
+  rows.graph.output("y", rows.e.mul(rows.x, rows.e.reshape(factor, {4, 256, 1})));
+  const auto split = split_of(rows.graph);
+  ASSERT_TRUE(split);
+  EXPECT_TRUE(split->tail.nodes().empty());
+  EXPECT_EQ(std::ranges::count(split->crossings, graph::Crossing::Kind::given, &graph::Crossing::kind), 1);
+  rows.check(1e-2);
+}
+
 TEST(BatchSplit, SumsGoOnAfterTheSlabs) {
   Rows rows(4, 256);
   const Value total = rows.e.reduce(Op::reduce_sum, rows.x, {0, 1}, false);
@@ -94,6 +112,40 @@ TEST(BatchSplit, SumsGoOnAfterTheSlabs) {
   rows.graph.update(count, rows.e.add(count, total));
   ASSERT_TRUE(split_of(rows.graph));
   rows.check(1e-2);
+}
+
+// A few positions of every row at the end: their products take the rows of all slabs at once.
+TEST(BatchSplit, ProductsOfFewRowsComeAfterTheSlabs) {
+  Rows rows(4, 256);
+  const Value last = rows.e.slice_axis(rows.x, 1, 224, 32);
+  const Value y = rows.graph.emit(Op::linear, {rows.e.op(Op::tanh, last), rows.w});
+  const Value targets = rows.graph.leaf(LeafKind::input, "targets", DType::i32, {4, 256});
+  const Value loss = rows.graph.emit(Op::linear_cross_entropy, {y, rows.w, rows.e.slice_axis(targets, 1, 224, 32)});
+  rows.graph.output("nll", loss);
+  const auto split = split_of(rows.graph);
+  ASSERT_TRUE(split);
+  const auto products = [](const Graph& graph) {
+    return std::ranges::count_if(graph.nodes(), [](const graph::Node& node) {
+      return node.op == Op::linear || node.op == Op::linear_cross_entropy;
+    });
+  };
+  EXPECT_EQ(products(split->body), 1);
+  EXPECT_EQ(products(split->tail), 2);
+  rows.check();
+}
+
+// Not where attention over all positions still follows.
+TEST(BatchSplit, ProductsOfFewRowsBeforeAttentionStayInTheSlabs) {
+  Rows rows(4, 256);
+  const Value q = rows.graph.emit(Op::linear, {rows.e.slice_axis(rows.x, 1, 224, 32), rows.w});
+  const Value k = rows.e.reshape(rows.x, {4, 256, 1, 8});
+  const Value y = rows.graph.emit(Op::attention, {rows.e.reshape(q, {4, 32, 1, 8}), k, k},
+                                  Attributes().set("scale", 0.3).set("causal", std::int64_t{2}));
+  rows.graph.output("y", y);
+  const auto split = split_of(rows.graph);
+  ASSERT_TRUE(split);
+  EXPECT_TRUE(std::ranges::none_of(split->tail.nodes(), [](const graph::Node& node) { return node.op == Op::linear; }));
+  rows.check();
 }
 
 // What depends on no token is computed once, whatever reads it.

@@ -93,14 +93,14 @@ Maker dot_case(Shape a, Shape b, List batch_a, List batch_b, List contract_a, Li
 }
 
 Maker attention_case(std::int64_t B, std::int64_t T, std::int64_t S, std::int64_t H, std::int64_t K, std::int64_t D,
-                     bool causal, bool segments, bool backward) {
+                     std::int64_t causal, bool segments, bool backward) {
   return [=](Case& c) {
     c.tolerance = 2e-4;
     const Value q = c.real({B, T, H, D});
     const Value k = c.real({B, S, K, D});
     const Value v = c.real({B, S, K, D});
     const Value seg = segments ? c.whole({B, T}, 0, 2) : 0;
-    const Attributes attributes = Attributes().set("scale", 0.3).set("causal", std::int64_t{causal});
+    const Attributes attributes = Attributes().set("scale", 0.3).set("causal", causal);
     if (!backward) return c.emit(Op::attention, {q, k, v, seg}, attributes);
     const Value y = c.graph.emit(Op::attention, {q, k, v, seg}, attributes);
     c.emit(Op::attention_backward, {q, k, v, y, y + 1, c.real({B, T, H, D}), seg}, attributes);
@@ -108,12 +108,14 @@ Maker attention_case(std::int64_t B, std::int64_t T, std::int64_t S, std::int64_
 }
 
 std::vector<Maker> attention_cases(bool backward) {
-  return {attention_case(2, 9, 9, 4, 2, 8, true, false, backward),
-          attention_case(1, 70, 70, 2, 2, 16, true, true, backward),
-          attention_case(2, 5, 11, 2, 1, 8, false, false, backward),
-          attention_case(1, 5, 11, 2, 1, 8, true, false, backward),
-          attention_case(1, 11, 5, 2, 1, 8, true, false, backward),
-          attention_case(1, 33, 33, 3, 3, 24, false, true, backward)};
+  return {attention_case(2, 9, 9, 4, 2, 8, 1, false, backward),
+          attention_case(1, 70, 70, 2, 2, 16, 1, true, backward),
+          attention_case(2, 5, 11, 2, 1, 8, 0, false, backward),
+          attention_case(1, 5, 11, 2, 1, 8, 1, false, backward),
+          attention_case(2, 64, 130, 4, 2, 16, 2, false, backward),
+          attention_case(1, 3, 70, 2, 1, 8, 2, false, backward),
+          attention_case(1, 11, 5, 2, 1, 8, 1, false, backward),
+          attention_case(1, 33, 33, 3, 3, 24, 0, true, backward)};
 }
 
 Maker loss_case(Op op, std::int64_t rows, std::int64_t vocab, double cap, std::int32_t low, std::int32_t high) {

@@ -8,6 +8,7 @@
 
 #include "core/graph/gradient.hpp"
 #include "core/graph/graph.hpp"
+#include "core/graph/narrow.hpp"
 #include "core/graph/passes.hpp"
 #include "tests/cpu/test_support.hpp"
 
@@ -37,6 +38,20 @@ class SmallModel {
     add_updates(total);
     if (auto good = graph_.status(); !good) return good.error();
     return std::move(graph_);
+  }
+
+  // The output "nll" of the last `positions` of every row and nothing else, as scoring asks for it.
+  Result<graph::Graph> scores(std::int64_t positions) {
+    graph_ = graph::Graph();
+    build_loss();
+    const Value nll = graph_.outputs().front().value;
+    graph_.drop_outputs_and_updates();
+    graph_.output("nll", graph_.emit(Op::slice, {nll}, Attributes().set("starts", List{0, n_.context - positions})
+                                                           .set("sizes", List{n_.batch, positions})));
+    if (auto good = graph_.status(); !good) return good.error();
+    const Result<graph::Graph> fused = graph::fuse_linear_cross_entropy(graph_);
+    if (!fused) return fused.error();
+    return graph::narrow(*fused);
   }
 
  private:

@@ -44,7 +44,7 @@ AttentionResult attention_by_hand(const OpCase& use, const Named& numbers) {
   const Tensor v{numbers.at("in2"), use.shapes[2]};
   const auto [B, T, H, D] = std::array{q.shape[0], q.shape[1], q.shape[2], q.shape[3]};
   const auto [S, K] = std::array{k.shape[1], k.shape[2]};
-  const bool causal = use.attributes.integer("causal", 1) != 0;
+  const std::int64_t causal = use.attributes.integer("causal", 1);
   const bool with_segments = use.shapes.size() > 3;
   AttentionResult out{Numbers(q.data.size()), Numbers(static_cast<std::size_t>(B * H * T))};
   for (std::int64_t b = 0; b < B; ++b) {
@@ -55,7 +55,7 @@ AttentionResult attention_by_hand(const OpCase& use, const Named& numbers) {
         std::vector<std::int64_t> seen;
         double total = 0;
         for (std::int64_t s = 0; s < S; ++s) {
-          if (causal && s > t) continue;
+          if (causal != 0 && s > (causal == 2 ? t + S - T : t)) continue;
           if (with_segments && numbers.at("in3")[static_cast<std::size_t>(b * T + t)] !=
                                    numbers.at("in3")[static_cast<std::size_t>(b * T + s)])
             continue;

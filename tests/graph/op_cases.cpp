@@ -117,6 +117,7 @@ void add_composites(std::vector<OpCase>& cases) {
   cases.push_back({Op::attention, {{2, 3, 4, 2}, {2, 3, 2, 2}, {2, 3, 2, 2}}, attend(0.7, 1)});
   cases.push_back({Op::attention, {{2, 2, 2, 3}, {2, 4, 1, 3}, {2, 4, 1, 3}}, attend(0.5, 0)});
   cases.push_back({Op::attention, {{1, 4, 2, 2}, {1, 3, 2, 2}, {1, 3, 2, 2}}, attend(1.1, 1)});
+  cases.push_back({Op::attention, {{2, 2, 4, 2}, {2, 5, 2, 2}, {2, 5, 2, 2}}, attend(0.8, 2)});
   const Numbers segments{0, 0, 1, 1, 4, 4, 4, 2};
   for (const std::int64_t causal : {0, 1}) {
     cases.push_back({.op = Op::attention, .shapes = {{2, 4, 4, 2}, {2, 4, 2, 2}, {2, 4, 2, 2}, {2, 4}},

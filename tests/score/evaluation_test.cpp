@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/score/ledger.hpp"
+#include "core/score/scorer.hpp"
 #include "tests/score/support.hpp"
 
 namespace caddie::score {
@@ -75,6 +76,36 @@ TEST(Evaluation, SlidingWindowsGiveLongContexts) {
     const auto nll = direct_nll(run.model, run.weights, ids(tokens, start, length), ids(tokens, start + 1, length));
     EXPECT_NEAR(run.nll(target), nll.back(), 2e-5) << "target " << target;
   }
+}
+
+// Enough windows for a program of their own, which computes the last positions alone.
+TEST(Evaluation, ManyShortStepsGiveTheScoresOfWholeWindows) {
+  constexpr std::size_t kLength = 8;
+  constexpr std::size_t kStride = 2;
+  const auto tokens = random_tokens(60, 12);
+  const auto evaluator = make_plugin("evaluator", "sliding-window", {{"stride", kStride}});
+  const Outcome run = evaluated({.tokens = tokens, .context = kLength, .rows = 2, .evaluator = &evaluator});
+  const Outcome whole = evaluated({.tokens = tokens, .context = kLength, .rows = 32, .evaluator = &evaluator});
+  ASSERT_EQ(run.records.size(), 59u);
+  EXPECT_EQ(run.report.windows, whole.report.windows);
+  EXPECT_EQ(run.report.tokens_run, whole.report.tokens_run);
+  for (std::size_t target = 0; target < 59; ++target) EXPECT_NEAR(run.nll(target), whole.nll(target), 2e-6) << target;
+}
+
+TEST(Evaluation, UsualPositionsAreThoseOfMostWindows) {
+  std::vector<Window> windows{{0, 16, 0, 16}};
+  const auto usual = [&] {
+    const Positions found = usual_positions(windows, 2, 16);
+    return std::pair(found.first, found.count);
+  };
+  for (std::int64_t i = 1; i < 8; ++i) windows.push_back({4 * i, 16, 4 * i + 12, 4});
+  EXPECT_EQ(usual(), (std::pair<std::int64_t, std::int64_t>(0, 16)));  // seven are too few for batches of two
+  windows.push_back({32, 16, 44, 4});
+  EXPECT_EQ(usual(), (std::pair<std::int64_t, std::int64_t>(12, 4)));
+  for (Window& window : windows) window.score_count = 9;  // more than half of the window: not worth it
+  EXPECT_EQ(usual(), (std::pair<std::int64_t, std::int64_t>(0, 16)));
+  windows.clear();
+  EXPECT_EQ(usual(), (std::pair<std::int64_t, std::int64_t>(0, 16)));
 }
 
 TEST(Evaluation, ProbabilitiesSumToOne) {

@@ -24,7 +24,7 @@ struct Scoring {
     store = value_of(train::ParameterStore::make(*executor, build.parameters,
                                                  std::vector<int>(build.parameters.size(), train::kNoOwner), {}));
     must(store.load(model.weights()));
-    scorer = value_of(Scorer::make(*executor, *model, store, 2, 4, vault, *ledger, bytes));
+    scorer = value_of(Scorer::make(*executor, *model, store, 2, 4, {0, 4}, vault, *ledger, bytes));
   }
   Result<void> score(std::vector<Window> windows) { return scorer->score(windows, 0); }
 

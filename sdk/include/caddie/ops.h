@@ -562,9 +562,10 @@ static inline caddie_value caddie_op_rope(const caddie_host_graph* host, caddie_
   return host->emit(graph, 203, inputs, 3, 0, 0);
 }
 
-/* attention: softmax attention, q [B,T,H,D], k and v [B,S,K,D], query head i reads head i/(H/K); segments i32
-   [B,T]: only equal segments see each other; y [B,T,H,D], lse [B,H,T]; no gradient through lse. Gives y, lse: the
-   value returned and those after it. segments may be 0, none. causal: usually 1. */
+/* attention: softmax attention, q [B,T,H,D], k and v [B,S,K,D], query head i reads head i/(H/K); causal 1: query t
+   sees keys s <= t; 2: s <= t + S - T; segments i32 [B,T]: only equal segments see each other; y [B,T,H,D], lse
+   [B,H,T]; no gradient through lse. Gives y, lse: the value returned and those after it. segments may be 0, none.
+   causal: usually 1. */
 static inline caddie_value caddie_op_attention(const caddie_host_graph* host, caddie_graph* graph, caddie_value q,
     caddie_value k, caddie_value v, caddie_value segments, double scale, int64_t causal) {
   caddie_value inputs[4];
