@@ -177,11 +177,12 @@ Result<void> check_start(const TrainStage& stage, std::int64_t step) {
 
 // A signal reaches every process, but not all between the same two steps: rank 0 decides.
 Result<bool> interrupted(const TrainStage& stage) {
-  bool now = interrupt_signal() != 0;
+  int signal = interrupt_signal();
   if (stage.group != nullptr && stage.group->size() > 1) {
-    if (auto done = comm::agree(*stage.group, now); !done) return done.error();
+    if (auto done = comm::agree(*stage.group, signal); !done) return done.error();
+    set_interrupt_signal(signal);  // what the exit code tells
   }
-  return now;
+  return signal != 0;
 }
 
 }  // namespace
