@@ -7,73 +7,25 @@
 
 #include "core/cuda/kernels/kernel_texts.hpp"
 #include "core/cuda/node_kernels.hpp"
+#include "core/graph/contraction.hpp"
 
 namespace caddie::cuda {
 
+using graph::AxisList;
+using graph::Contraction;
+using graph::contraction_of;
 using graph::Graph;
+using graph::joined;
+using graph::Line;
 using graph::Node;
 using graph::Op;
 using graph::View;
 
 namespace {
 
-using AxisList = std::vector<std::int64_t>;
-
 constexpr std::int64_t kLeastLength = 16;   // of m, n and k for the library
 constexpr std::size_t kMostCalls = 32;      // of the library for one product with batches that do not join
 constexpr std::size_t kKernelBatches = 3;   // batch axes of our own kernel
-
-struct Contraction {
-  AxisList batch[2], free[2], contract[2];
-};
-
-bool contains(const AxisList& list, std::int64_t axis) { return std::ranges::find(list, axis) != list.end(); }
-
-Contraction contraction_of(const Graph& graph, const Node& node) {
-  Contraction c;
-  const auto list = [&](const char* key) {
-    const auto axes = node.attributes.integers(key);
-    return AxisList(axes.begin(), axes.end());
-  };
-  if (node.op == Op::linear) {
-    c.contract[0] = {graph.shape(node.inputs[0]).rank() - 1};
-    c.contract[1] = {1};
-  } else {
-    c.batch[0] = list("batch_a");
-    c.batch[1] = list("batch_b");
-    c.contract[0] = list("contract_a");
-    c.contract[1] = list("contract_b");
-  }
-  for (const std::size_t side : {0U, 1U}) {
-    for (std::int64_t axis = 0; axis < graph.shape(node.inputs[side]).rank(); ++axis) {
-      if (!contains(c.batch[side], axis) && !contains(c.contract[side], axis)) c.free[side].push_back(axis);
-    }
-  }
-  return c;
-}
-
-struct Line {  // one axis of a matrix
-  std::int64_t length = 1;
-  std::int64_t stride = 0;
-};
-
-// Several axes as one, the last running fastest; nullopt when they do not continue each other.
-std::optional<Line> joined(const View& view, const AxisList& axes) {
-  Line line;
-  for (std::size_t i = axes.size(); i-- > 0;) {
-    const std::int64_t length = view.shape[static_cast<int>(axes[i])];
-    const std::int64_t stride = view.strides[static_cast<std::size_t>(axes[i])];
-    if (length == 1) continue;
-    if (line.length == 1) {
-      line = {length, stride};
-    } else if (stride == line.stride * line.length) {
-      line.length *= length;
-    } else {
-      return std::nullopt;
-    }
-  }
-  return line;
-}
 
 bool reads_view(const Graph& graph, const Node& node, std::size_t input, const View& view) {
   if (view.bounded) return false;
