@@ -15,7 +15,9 @@ Result<std::unique_ptr<DeviceGroup>> open_device_group(ProcessGroup& processes, 
   if (!open) return open.error();
   for (const char has : everybody)
     if (has == 0) return Error{Code::unsupported, "", "another process has no NCCL"};
-  return reinterpret_cast<OpenNcclGroup*>(*open)(processes);
+  Result<std::unique_ptr<DeviceGroup>> made = Error{};
+  reinterpret_cast<OpenNcclGroup*>(*open)(processes, made);
+  return made;
 }
 
 }  // namespace caddie::comm

@@ -68,7 +68,9 @@ Result<std::unique_ptr<ProcessGroup>> open_process_group(const std::filesystem::
   if (!find_launch()) return single_process();
   const auto open = function_of(program, kMpiLibrary, kOpenMpiGroup);
   if (!open) return cannot_load(open.error().text);
-  return complete(reinterpret_cast<OpenMpiGroup*>(*open)());
+  Result<std::unique_ptr<ProcessGroup>> made = Error{};
+  reinterpret_cast<OpenMpiGroup*>(*open)(made);
+  return complete(std::move(made));
 }
 
 }  // namespace caddie::comm

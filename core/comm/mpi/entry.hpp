@@ -11,7 +11,7 @@ namespace caddie::comm {
 inline constexpr const char* kMpiLibrary = "libcaddie_mpi.so";
 inline constexpr const char* kOpenMpiGroup = "caddie_open_mpi_group";
 
-// Initialises MPI; the group finalises it.
-using OpenMpiGroup = Result<std::unique_ptr<ProcessGroup>>();
+// Initialises MPI; the group finalises it. The answer stands in `made`.
+using OpenMpiGroup = void(Result<std::unique_ptr<ProcessGroup>>& made);
 
 }  // namespace caddie::comm

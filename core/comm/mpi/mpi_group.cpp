@@ -101,11 +101,15 @@ class MpiGroup final : public ProcessGroup {
 }  // namespace
 }  // namespace caddie::comm
 
-extern "C" __attribute__((visibility("default"))) caddie::Result<std::unique_ptr<caddie::comm::ProcessGroup>>
-caddie_open_mpi_group() {
+extern "C" __attribute__((visibility("default"))) void caddie_open_mpi_group(
+    caddie::Result<std::unique_ptr<caddie::comm::ProcessGroup>>& made) {
   using namespace caddie;
   int given = 0;
   const int code = MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given);
-  if (auto done = comm::checked(code, "MPI_Init_thread"); !done) return done.error();
-  return std::unique_ptr<comm::ProcessGroup>(std::make_unique<comm::MpiGroup>());
+  const auto done = comm::checked(code, "MPI_Init_thread");
+  if (done) {
+    made = std::unique_ptr<comm::ProcessGroup>(std::make_unique<comm::MpiGroup>());
+  } else {
+    made = done.error();
+  }
 }

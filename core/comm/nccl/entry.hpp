@@ -11,6 +11,6 @@ namespace caddie::comm {
 inline constexpr const char* kNcclLibrary = "libcaddie_nccl.so";
 inline constexpr const char* kOpenNcclGroup = "caddie_open_nccl_group";
 
-using OpenNcclGroup = Result<std::unique_ptr<DeviceGroup>>(ProcessGroup& processes);
+using OpenNcclGroup = void(ProcessGroup& processes, Result<std::unique_ptr<DeviceGroup>>& made);
 
 }  // namespace caddie::comm

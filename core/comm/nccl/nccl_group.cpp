@@ -55,9 +55,13 @@ class NcclGroup final : public DeviceGroup {
 }  // namespace
 }  // namespace caddie::comm
 
-extern "C" __attribute__((visibility("default"))) caddie::Result<std::unique_ptr<caddie::comm::DeviceGroup>>
-caddie_open_nccl_group(caddie::comm::ProcessGroup& processes) {
+extern "C" __attribute__((visibility("default"))) void caddie_open_nccl_group(
+    caddie::comm::ProcessGroup& processes, caddie::Result<std::unique_ptr<caddie::comm::DeviceGroup>>& made) {
   auto group = std::make_unique<caddie::comm::NcclGroup>();
-  if (auto done = group->open(processes); !done) return done.error();
-  return std::unique_ptr<caddie::comm::DeviceGroup>(std::move(group));
+  const auto done = group->open(processes);
+  if (done) {
+    made = std::unique_ptr<caddie::comm::DeviceGroup>(std::move(group));
+  } else {
+    made = done.error();
+  }
 }
