@@ -106,7 +106,7 @@ Result<void> CompiledGraph::build(const Graph& graph, const Options& options) {
     const bool changing = std::ranges::find(options.changing_leaves, leaf.name) != options.changing_leaves.end();
     steady[leaf.value] = options.prepares && !changing;
   }
-  const CompileInput input{graph, partition, storage, steady, options.threads};
+  const CompileInput input{graph, partition, storage, steady, options.threads, options.factors};
   if (auto good = make_steps(input); !good) return good;
   place(input);
   if (auto good = fill_constants(input); !good) return good;

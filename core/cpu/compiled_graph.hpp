@@ -13,10 +13,16 @@
 
 namespace caddie::cpu {
 
+// For f32 and bf16.
+constexpr Factors factors_of(graph::Precision precision) {
+  return precision == graph::Precision::bf16 ? Factors::bf16 : Factors::f32;
+}
+
 class CompiledGraph {
  public:
   struct Options {
     int threads = 1;            // of the pools it will run on
+    Factors factors = Factors::f32;
     bool prepares = false;      // operands that are leaves are prepared once and used by many runs
     std::vector<std::string> changing_leaves;  // but not these: they are bound anew for every run
   };

@@ -40,9 +40,9 @@ class CpuExecutor final : public graph::Executor {
   Result<void> synchronize() override { return {}; }
 
   Result<std::unique_ptr<graph::Program>> compile(const graph::Graph& graph) override {
-    if (options_.precision != graph::Precision::f32) {
+    if (options_.precision == graph::Precision::f64) {
       return Error{Code::unsupported, "",
-                   "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
+                   "the processor's executor computes in f32 or bf16; ask for one of these, or for the reference executor"};
     }
     return make_program(graph, pool_, options_);
   }

@@ -63,6 +63,7 @@ class MatrixStep final : public CpuStep {
     const Contraction c = contraction_of(input.graph, node);
     const Side left = *side_of(a_, c, 0);
     const Side right = *side_of(b_, c, 1);
+    product_.factors = input.factors;
     product_.m = left.free.length;
     product_.n = right.free.length;
     product_.k = left.contract.length;
@@ -73,7 +74,7 @@ class MatrixStep final : public CpuStep {
     set_batches(c);
     bytes_ = bytes_of_all(input.graph, node);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
-      packed_bytes_ = packed_b_bytes(product_.k, product_.n);
+      packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
       static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
       product_.packed_b = &kPacked;
     }
@@ -104,7 +105,7 @@ class MatrixStep final : public CpuStep {
   void prepare(const RunContext& context) const override {
     Operand b = product_.b;
     b.data = context.read(b_) + starts_[0].b;
-    pack_b(b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
+    pack_b(product_.factors, b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
   }
   [[nodiscard]] std::size_t prepared_bytes() const override { return packed_bytes_; }
 

@@ -154,14 +154,15 @@ class SplitProgram final : public graph::Program {
   }
 
   Result<void> compile(const BatchSplit& split, const graph::ExecutorOptions& options) {
-    const CompiledGraph::Options plain{.threads = pool_->size(), .prepares = false, .changing_leaves = {}};
+    const Factors factors = factors_of(options.precision);
+    const CompiledGraph::Options plain{.threads = pool_->size(), .factors = factors, .prepares = false, .changing_leaves = {}};
     if (auto done = shared_.compile(split.shared, plain, 1, options.profile); !done) return done;
     if (auto done = tail_.compile(split.tail, plain, 1, options.profile); !done) return done;
     std::vector<std::string> changing = split.split_leaves;
     for (const Crossing& crossing : split.crossings) {
       if (crossing.kind == Crossing::Kind::given) changing.push_back(crossing.name);
     }
-    const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .prepares = true, .changing_leaves = changing};
+    const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .factors = factors, .prepares = true, .changing_leaves = changing};
     if (auto done = body_.compile(split.body, slab, lanes_, options.profile); !done) return done;
     auto prepared = HostMemory::allocate(body_.graph->prepared_bytes(), "packed weights");
     if (!prepared) return prepared.error();

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 #include "core/graph/executor.hpp"
 #include "core/graph/fusion.hpp"
@@ -83,6 +84,7 @@ struct CompileInput {
   const graph::StoragePlan& storage;
   const std::vector<bool>& steady;  // by value: a leaf that is the same for all runs after a prepare()
   int threads = 1;
+  Factors factors = Factors::f32;  // of products and attention
 
   // Both values stand in the same memory.
   [[nodiscard]] bool share_memory(graph::Value a, graph::Value b) const;

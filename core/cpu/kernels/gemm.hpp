@@ -1,11 +1,11 @@
-// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32, row-major, strided, batched.
+// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32 (or factors in bfloat16: factors.hpp), row-major, strided, batched.
 //
 // Each element of C is summed over k in an order that the shape alone decides: blocks of the depth, one chain of
 // multiply-adds inside a block. So the bits do not depend on the number of threads, on batching, on the operands'
 // strides or on packing B beforehand. NaN and infinities go through as in plain loops.
 //
-// B may be packed once (weights, once per step) and used in many products. Packed data belongs to the instruction set
-// that was active when it was made.
+// B may be packed once (weights, once per step) and used in many products with the same factors. Packed data belongs to
+// the instruction set that was active when it was made.
 //
 // Nothing allocates; the caller owns all memory. C must not overlap A or B. Threads: the work is dealt over the pool;
 // any number of products may run at the same time with workspaces of their own.
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 
 namespace caddie::cpu {
@@ -50,6 +51,7 @@ struct Gemm {
   std::int64_t ldc = 0;
   std::int64_t c_batch_stride = 0;
   bool accumulate = false;  // C += instead of C =
+  Factors factors = Factors::f32;
   Epilogue epilogue{};
 };
 
@@ -61,9 +63,9 @@ std::size_t gemm_workspace_bytes(const Gemm& gemm, int threads);
 void gemm(const Gemm& gemm, ThreadPool& pool, void* workspace);
 
 // Bytes of a packed [K, N] matrix: a multiple of 64.
-std::size_t packed_b_bytes(std::int64_t k, std::int64_t n);
+std::size_t packed_b_bytes(Factors factors, std::int64_t k, std::int64_t n);
 
-// packed: 64-byte aligned, packed_b_bytes(k, n) long. b.batch_stride is not used.
-void pack_b(const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed);
+// packed: 64-byte aligned, packed_b_bytes(factors, k, n) long. b.batch_stride is not used.
+void pack_b(Factors factors, const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed);
 
 }  // namespace caddie::cpu

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/cpu/kernels/attention.hpp"
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/kernels/vector_math.hpp"
 
 namespace caddie::cpu {
@@ -108,6 +109,7 @@ struct CeilingTable {
 
 struct KernelTable {
   const GemmTable* gemm;
+  const GemmTable* gemm_bf16;  // the same as gemm where bfloat16 is not faster
   const AttentionTable* attention;
   const LossTable* loss;
   const RowTable* rows;
@@ -118,9 +120,15 @@ struct KernelTable {
 namespace portable { extern const KernelTable table; }
 namespace avx2 { extern const KernelTable table; }
 namespace avx512 { extern const KernelTable table; }
-namespace amx { extern const GemmTable gemm_table; }
+namespace amx {
+extern const GemmTable gemm_table;
+extern const GemmTable gemm_bf16_table;
+}  // namespace amx
 
 // The table of the active instruction set.
 const KernelTable& kernels();
+inline const GemmTable& gemm_kernels(Factors factors) {
+  return factors == Factors::bf16 ? *kernels().gemm_bf16 : *kernels().gemm;
+}
 
 }  // namespace caddie::cpu

@@ -36,7 +36,7 @@ struct Problem {
     c = normals(c_stride * shape.batch, 3);
   }
 
-  std::vector<double> expected() const {
+  std::vector<double> expected(Factors factors) const {
     std::vector<double> out(c.begin(), c.end());
     for (std::int64_t s = 0; s < shape.batch; ++s) {
       for (std::int64_t i = 0; i < shape.m; ++i) {
@@ -45,7 +45,8 @@ struct Problem {
           for (std::int64_t p = 0; p < shape.k; ++p) {
             const std::int64_t ia = s * a_stride + (shape.ta ? p * lda + i : i * lda + p);
             const std::int64_t ib = s * b_stride + (shape.tb ? j * ldb + p : p * ldb + j);
-            sum += static_cast<double>(a[static_cast<std::size_t>(ia)]) * b[static_cast<std::size_t>(ib)];
+            sum += static_cast<double>(as_factor(a[static_cast<std::size_t>(ia)], factors)) *
+                   as_factor(b[static_cast<std::size_t>(ib)], factors);
           }
           double& element = out[static_cast<std::size_t>(s * c_stride + i * ldc + j)];
           element = shape.accumulate ? element + sum : sum;
@@ -55,7 +56,7 @@ struct Problem {
     return out;
   }
 
-  std::vector<float> run(int threads, Epilogue epilogue = {}) const {
+  std::vector<float> run(int threads, Factors factors = Factors::f32, Epilogue epilogue = {}) const {
     std::vector<float> out = c;
     ThreadPool pool(threads);
     Gemm g;
@@ -69,15 +70,16 @@ struct Problem {
     g.ldc = ldc;
     g.c_batch_stride = c_stride;
     g.accumulate = shape.accumulate;
+    g.factors = factors;
     g.epilogue = epilogue;
-    Workspace packed(packed_b_bytes(shape.k, shape.n) * static_cast<std::size_t>(shape.batch));
+    Workspace packed(packed_b_bytes(factors, shape.k, shape.n) * static_cast<std::size_t>(shape.batch));
     if (shape.packed) {
       g.packed_b = packed.floats();
-      g.packed_b_stride = b_stride == 0 ? 0 : static_cast<std::int64_t>(packed_b_bytes(shape.k, shape.n) / 4);
+      g.packed_b_stride = b_stride == 0 ? 0 : static_cast<std::int64_t>(packed_b_bytes(factors, shape.k, shape.n) / 4);
       for (std::int64_t s = 0; s < (b_stride == 0 ? 1 : shape.batch); ++s) {
         Operand one = g.b;
         one.data += s * b_stride;
-        pack_b(one, shape.k, shape.n, pool, packed.floats() + s * g.packed_b_stride);
+        pack_b(factors, one, shape.k, shape.n, pool, packed.floats() + s * g.packed_b_stride);
       }
       g.b = {};
     }
@@ -87,10 +89,13 @@ struct Problem {
   }
 
   void check() const {
-    const std::vector<float> one = run(1);
-    expect_close(one, expected(), 1e-6 * (2 + 3 * std::sqrt(static_cast<double>(shape.k))), 1e-6, shape.text());
-    for (const int threads : {2, 3, 5}) {
-      EXPECT_TRUE(same_bits(one, run(threads))) << shape.text() << ", " << threads << " threads";
+    for (const Factors factors : {Factors::f32, Factors::bf16}) {
+      const std::vector<float> one = run(1, factors);
+      const std::string what = shape.text() + (factors == Factors::bf16 ? ", bf16" : "");
+      expect_close(one, expected(factors), 1e-6 * (2 + 3 * std::sqrt(static_cast<double>(shape.k))), 1e-6, what);
+      for (const int threads : {2, 3, 5}) {
+        EXPECT_TRUE(same_bits(one, run(threads, factors))) << what << ", " << threads << " threads";
+      }
     }
   }
 
@@ -175,7 +180,7 @@ TEST_P(GemmTest, EpilogueSeesEachElementOnceAndFinished) {
                            Case{.m = 30, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
                            Case{.m = 5, .n = 7, .k = 0}}) {
     const Problem problem(what);
-    std::vector<double> want = problem.expected();
+    std::vector<double> want = problem.expected(Factors::f32);
     for (std::int64_t s = 0; s < what.batch; ++s) {
       for (std::int64_t i = 0; i < what.m; ++i) {
         for (std::int64_t j = 0; j < what.n; ++j) {
@@ -184,9 +189,9 @@ TEST_P(GemmTest, EpilogueSeesEachElementOnceAndFinished) {
         }
       }
     }
-    const std::vector<float> one = problem.run(1, {Add::apply, &bias});
+    const std::vector<float> one = problem.run(1, Factors::f32, {Add::apply, &bias});
     expect_close(one, want, 1e-4, 1e-6, what.text());
-    EXPECT_TRUE(same_bits(one, problem.run(3, {Add::apply, &bias})));
+    EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, {Add::apply, &bias})));
   }
 }
 
