@@ -124,6 +124,7 @@ void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bo
 void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std::int64_t heads, std::int64_t kv_heads,
                      std::int64_t dim) {
   AttentionShape s;
+  s.factors = bench.factors;
   s.batch = batch;
   s.queries = s.keys = length;
   s.heads = heads;

@@ -81,6 +81,8 @@ const KernelTable& kernels() {
     KernelTable table = avx512::table;
     table.gemm = &amx::gemm_table;
     table.gemm_bf16 = &amx::gemm_bf16_table;
+    table.attention = &amx::attention_table;
+    table.attention_bf16 = &amx::attention_bf16_table;
     return table;
   }();
 #endif

@@ -109,8 +109,9 @@ struct CeilingTable {
 
 struct KernelTable {
   const GemmTable* gemm;
-  const GemmTable* gemm_bf16;  // the same as gemm where bfloat16 is not faster
+  const GemmTable* gemm_bf16;  // those in bf16 are the same where bfloat16 is not faster
   const AttentionTable* attention;
+  const AttentionTable* attention_bf16;
   const LossTable* loss;
   const RowTable* rows;
   const MathTable* math;
@@ -123,12 +124,17 @@ namespace avx512 { extern const KernelTable table; }
 namespace amx {
 extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;
+extern const AttentionTable attention_table;
+extern const AttentionTable attention_bf16_table;
 }  // namespace amx
 
 // The table of the active instruction set.
 const KernelTable& kernels();
 inline const GemmTable& gemm_kernels(Factors factors) {
   return factors == Factors::bf16 ? *kernels().gemm_bf16 : *kernels().gemm;
+}
+inline const AttentionTable& attention_kernels(Factors factors) {
+  return factors == Factors::bf16 ? *kernels().attention_bf16 : *kernels().attention;
 }
 
 }  // namespace caddie::cpu
