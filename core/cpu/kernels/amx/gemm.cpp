@@ -14,6 +14,10 @@ void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t dept
   pack_columns<kPlanes>(b, ldb, transposed, depth, columns, reinterpret_cast<char*>(out));
 }
 
+// How far ahead of its use A is fetched into L1: panels of A follow each other.
+template <int kPlanes>
+constexpr std::int64_t kAhead = (kPlanes == 1 ? 3 : 1) * kStepBytes<kPlanes>;
+
 // c[32][32] (+)= panel of A * panel of B.
 template <int kPlanes>
 CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, float* c, std::int64_t ldc, bool add,
@@ -26,7 +30,7 @@ CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t st
   for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<kPlanes>, b += kStepBytes<kPlanes>) {
     soon.step();
     next_c.step();
-    multiply_step<kPlanes>(a, b);
+    multiply_step<kPlanes, true>(a, b, a + kAhead<kPlanes>);
   }
   store_c(c, ldc);
 }
