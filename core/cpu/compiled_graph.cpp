@@ -111,6 +111,7 @@ Result<void> CompiledGraph::build(const Graph& graph, const Options& options) {
   place(input);
   if (auto good = fill_constants(input); !good) return good;
   make_bindings(input);
+  find_summing(input, options.summed_leaves);
   storage_ = std::move(storage.of);
   return {};
 }
@@ -194,6 +195,29 @@ void CompiledGraph::make_bindings(const CompileInput& input) {
     bindings_.push_back({output.name, 0,
                          StridedReader(input.partition.views[output.value], input.graph.dtype(output.value)),
                          input.graph.shape(output.value).elements()});
+  }
+}
+
+void CompiledGraph::find_summing(const CompileInput& input, const std::vector<std::string>& leaves) {
+  const auto stands_in = [&](Value value, Value leaf) {
+    const graph::Storage& storage = input.storage.of[value];
+    return storage.home == Home::leaf && storage.owner == leaf;
+  };
+  for (const std::string& name : leaves) {
+    const graph::Leaf* leaf = input.graph.find_leaf(name);
+    if (leaf == nullptr) continue;
+    std::size_t writers = 0;
+    bool is_read = false;
+    Summing found{name, 0};
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      const graph::Step& step = input.partition.steps[i];
+      is_read = is_read || std::ranges::any_of(graph::views_read(step),
+                                               [&](const graph::View& view) { return stands_in(view.base, leaf->value); });
+      if (std::ranges::none_of(step.writes, [&](Value value) { return stands_in(value, leaf->value); })) continue;
+      ++writers;
+      found.step = i;
+    }
+    if (writers == 1 && !is_read && steps_[found.step].step->can_accumulate()) summing_.push_back(found);
   }
 }
 

@@ -89,6 +89,7 @@ class MatrixStep final : public CpuStep {
       product.a.data = context.read(a_) + start.a;
       product.b.data = context.read(b_) + start.b;
       product.c = context.write(value_) + start.c;
+      product.accumulate = context.accumulate;
       if (packed_bytes_ > 0) product.packed_b = reinterpret_cast<const float*>(context.prepared);
       gemm(product, context.pool, workspace);
     };
@@ -101,6 +102,8 @@ class MatrixStep final : public CpuStep {
       for (std::int64_t index = 0; index < count; ++index) one(index, context.scratch);
     }
   }
+
+  [[nodiscard]] bool can_accumulate() const override { return true; }
 
   void prepare(const RunContext& context) const override {
     Operand b = product_.b;

@@ -42,6 +42,7 @@ struct RunContext {
   std::byte* const* thread_space = nullptr; // by thread of the pool, 64-byte aligned
   std::byte* prepared = nullptr;            // what this step's prepare() left
   std::int64_t slab = 0;                    // number of the slab of the batch (core/graph/batch_split.hpp)
+  bool accumulate = false;                  // for steps that can: add to the result instead of writing it
   graph::RunKey key{};
 
   [[nodiscard]] const float* read(graph::Value value) const { return static_cast<const float*>(memory[value]); }
@@ -67,6 +68,8 @@ class CpuStep {
  public:
   virtual ~CpuStep() = default;
   virtual void run(const RunContext& context) const = 0;
+  // Whether it has one result and honours context.accumulate.
+  [[nodiscard]] virtual bool can_accumulate() const { return false; }
   // Once before any number of run()s with the same leaves: fills context.prepared from leaves alone.
   virtual void prepare(const RunContext&) const {}
   [[nodiscard]] virtual std::size_t prepared_bytes() const { return 0; }
