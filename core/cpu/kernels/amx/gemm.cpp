@@ -21,7 +21,7 @@ constexpr std::int64_t kAhead = (kPlanes == 1 ? 3 : 1) * kStepBytes<kPlanes>;
 // c[32][32] (+)= panel of A * panel of B.
 template <int kPlanes>
 CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, float* c, std::int64_t ldc, bool add,
-                                   Prefetcher& soon, Prefetcher next_c) {
+                                   Prefetcher& soon, Prefetcher& next_b, Prefetcher next_c) {
   if (add) {
     load_c(c, ldc);
   } else {
@@ -29,6 +29,7 @@ CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t st
   }
   for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<kPlanes>, b += kStepBytes<kPlanes>) {
     soon.step();
+    next_b.step();
     next_c.step();
     multiply_step<kPlanes, true>(a, b, a + kAhead<kPlanes>);
   }
@@ -49,12 +50,15 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
   const TileUnit unit;
   const std::int64_t steps = (depth + kDepth - 1) / kDepth;
   alignas(64) float edge[kPanel * kPanel];
-  const std::int64_t calls = (columns + kPanel - 1) / kPanel * ((rows + kPanel - 1) / kPanel) * steps;
-  Prefetcher soon(upcoming, most(calls, 1));
+  const std::int64_t panels = (rows + kPanel - 1) / kPanel;
+  Prefetcher soon(upcoming, most((columns + kPanel - 1) / kPanel * panels * steps, 1));
   for (std::int64_t j = 0; j < columns; j += kPanel, packed_b += panel_stride) {
     const char* a = reinterpret_cast<const char*>(packed_a);
     const char* b = reinterpret_cast<const char*>(packed_b);
     const std::int64_t width = least(kPanel, columns - j);
+    const Upcoming panel{reinterpret_cast<const char*>(packed_b + panel_stride), j + kPanel < columns ? 1 : 0,
+                         steps * kStepBytes<kPlanes>, 0};
+    Prefetcher next_b(panel, most(panels * steps, 1));
     for (std::int64_t i = 0; i < rows; i += kPanel, a += steps * kStepBytes<kPlanes>) {
       const std::int64_t height = least(kPanel, rows - i);
       float* to = c + i * ldc + j;
@@ -62,12 +66,12 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
       const Upcoming below{reinterpret_cast<const char*>(to + kPanel * ldc), goes_on ? kPanel : 0, 4 * kPanel, 4 * ldc};
       const Prefetcher next_c(below, most(steps, 1));
       if (width == kPanel && height == kPanel) {
-        multiply_panels<kPlanes>(a, b, steps, to, ldc, accumulate, soon, next_c);
+        multiply_panels<kPlanes>(a, b, steps, to, ldc, accumulate, soon, next_b, next_c);
         continue;
       }
       for (float& element : edge) element = 0.0F;
       if (accumulate) copy_block(to, ldc, height, width, edge, kPanel);
-      multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, soon, next_c);
+      multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, soon, next_b, next_c);
       copy_block(edge, kPanel, height, width, to, ldc);
     }
   }
