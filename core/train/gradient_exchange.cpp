@@ -44,6 +44,7 @@ class OrderedExchange final : public GradientExchange {
   std::vector<float> all_;       // [size * share]
   std::vector<float> received_;  // [size * share]
   std::vector<float> sum_;       // [share]
+  std::vector<std::size_t> sizes_;  // bytes of every rank's share
 };
 
 OrderedExchange::OrderedExchange(graph::Executor& executor, const ParameterStore& store, comm::ProcessGroup& group)
@@ -53,6 +54,7 @@ OrderedExchange::OrderedExchange(graph::Executor& executor, const ParameterStore
   all_.resize(size * share);
   received_.resize(size * share);
   sum_.resize(share);
+  sizes_.assign(size, share * sizeof(float));
 }
 
 Result<void> OrderedExchange::download() {
@@ -70,7 +72,7 @@ Result<void> OrderedExchange::upload() {
 Result<void> OrderedExchange::add(int round) {
   if (auto done = download(); !done) return done;
   const auto sent = std::as_bytes(std::span(all_));
-  if (auto done = group_->all_to_all(sent, std::as_writable_bytes(std::span(received_))); !done) return done;
+  if (auto done = group_->all_to_all(sent, std::as_writable_bytes(std::span(received_)), sizes_); !done) return done;
   auto next = received_.cbegin();
   for (int rank = 0; rank < group_->size(); ++rank, next += static_cast<std::ptrdiff_t>(sum_.size())) {
     if (round == 0 && rank == 0) {
@@ -84,7 +86,7 @@ Result<void> OrderedExchange::add(int round) {
 
 Result<void> OrderedExchange::finish() {
   const auto own = std::as_bytes(std::span(sum_));
-  if (auto done = group_->all_gather(own, std::as_writable_bytes(std::span(all_))); !done) return done;
+  if (auto done = group_->all_gather(own, std::as_writable_bytes(std::span(all_)), sizes_); !done) return done;
   return upload();
 }
 

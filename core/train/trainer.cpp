@@ -269,9 +269,9 @@ Result<void> Trainer::end_round(int round, const LossReport& own, LossReport* me
   std::vector<LossReport> all = {own};
   if (exchange_) {
     if (auto done = exchange_->add(round); !done) return done;
-    all.resize(static_cast<std::size_t>(ranks()));
-    const auto gathered = std::as_writable_bytes(std::span(all));
-    if (auto done = parts_.group->all_gather(std::as_bytes(std::span(&own, 1)), gathered); !done) return done;
+    auto gathered = comm::everybodys(*parts_.group, own);
+    if (!gathered) return gathered.error();
+    all = std::move(*gathered);
   }
   for (const LossReport& report : all) {
     mean->loss += report.loss / options_.accumulate;

@@ -31,7 +31,8 @@ class MadeUp final : public comm::ProcessGroup {
   [[nodiscard]] int rank() const override { return 1; }
   [[nodiscard]] int size() const override { return 3; }
   Result<void> broadcast(std::span<std::byte>, int) override { return {}; }
-  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received) override {
+  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received,
+                          std::span<const std::size_t>) override {
     const std::size_t share = sent.size() / 3;
     for (int from = 0; from < 3; ++from) {
       std::vector<float> values(share / sizeof(float));
@@ -42,7 +43,8 @@ class MadeUp final : public comm::ProcessGroup {
     }
     return {};
   }
-  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all) override {
+  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all,
+                          std::span<const std::size_t>) override {
     std::ranges::fill(all, std::byte{0});
     std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(own.size()));
     return {};
@@ -58,6 +60,7 @@ class Doubling final : public comm::DeviceGroup {
     for (std::size_t i = 0; i < count; ++i) memory[i] *= 2;
     return {};
   }
+  Result<void> hand_out(std::span<const comm::DevicePiece>) override { return {}; }
 };
 
 class Exchange : public testing::Test {
