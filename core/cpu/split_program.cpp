@@ -61,8 +61,22 @@ class SplitProgram final : public graph::Program {
                                                       const graph::ExecutorOptions& options) {
     std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
     if (auto done = self->compile(split, options); !done) return done.error();
-    if (auto done = self->make_names(graph, split); !done) return done.error();
+    self->make_names(graph, split.split_leaves, 1);
     if (auto done = self->make_crossings(split); !done) return done.error();
+    return std::unique_ptr<graph::Program>(std::move(self));
+  }
+
+  // Every member is a slab.
+  static Result<std::unique_ptr<graph::Program>> make(const graph::Graph& graph, const graph::Members& members,
+                                                      std::shared_ptr<ThreadPool> pool,
+                                                      const graph::ExecutorOptions& options) {
+    BatchSplit split;
+    split.slabs = members.count;
+    split.body = graph;
+    split.split_leaves = members.leaves;
+    std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
+    if (auto done = self->compile(split, options); !done) return done.error();
+    self->make_names(graph, members.leaves, members.count);
     return std::unique_ptr<graph::Program>(std::move(self));
   }
 
@@ -176,19 +190,20 @@ class SplitProgram final : public graph::Program {
     return {};
   }
 
-  Result<void> make_names(const graph::Graph& graph, const BatchSplit& split) {
+  // Split leaves are `times` as long as the graph says.
+  void make_names(const graph::Graph& graph, const std::vector<std::string>& split_leaves, std::int64_t times) {
     for (const graph::Leaf& leaf : graph.leaves()) {
       Name& name = names_[leaf.name];
       name.is_leaf = true;
       name.elements = graph.shape(leaf.value).elements();
-      if (std::ranges::find(split.split_leaves, leaf.name) != split.split_leaves.end()) {
+      if (std::ranges::find(split_leaves, leaf.name) != split_leaves.end()) {
+        name.elements *= times;
         name.slab_leaf = body_.graph->find(leaf.name);
       }
     }
     for (const graph::Output& output : graph.outputs()) {
       names_[output.name].elements = graph.shape(output.value).elements();
     }
-    return {};
   }
 
   Result<std::byte*> memory(std::int64_t elements) {
@@ -341,6 +356,12 @@ Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& g
                                                            std::shared_ptr<ThreadPool> pool,
                                                            const graph::ExecutorOptions& options) {
   return SplitProgram::make(graph, split, std::move(pool), options);
+}
+
+Result<std::unique_ptr<graph::Program>> make_member_program(const graph::Graph& graph, const graph::Members& members,
+                                                            std::shared_ptr<ThreadPool> pool,
+                                                            const graph::ExecutorOptions& options) {
+  return SplitProgram::make(graph, members, std::move(pool), options);
 }
 
 }  // namespace caddie::cpu
