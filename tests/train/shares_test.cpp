@@ -74,7 +74,10 @@ TEST(Shares, AreFairWhateverTheBanks) {
   std::mt19937 random(1);
   for (int round = 0; round < 500; ++round) {
     std::vector<BankWork> banks(1 + random() % 9);
-    for (BankWork& bank : banks) bank = {1 + random() % 40, static_cast<double>(1 + random() % 1000), random() % 4 != 0};
+    for (BankWork& bank : banks) {
+      const auto members = static_cast<std::int64_t>(1 + random() % 40);
+      bank = {members, static_cast<double>(1 + random() % 1000), random() % 4 != 0};
+    }
     for (const int ranks : {1, 2, 3, 4, 7, 64}) expect_fair(banks, ranks);
   }
 }
