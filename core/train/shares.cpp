@@ -11,10 +11,7 @@ Shares deal_members(const std::vector<BankWork>& banks, int ranks) {
                                        [](double sum, const BankWork& bank) { return sum + bank.work; });
   double at = 0;
   for (std::size_t bank = 0; bank < banks.size(); ++bank) {
-<<<<<<< HEAD
-=======
     if (banks[bank].members == 0) continue;
->>>>>>> 01f7ce3
     const std::int64_t pieces = banks[bank].is_cut ? banks[bank].members : 1;
     const std::int64_t members = banks[bank].members / pieces;
     const double piece = banks[bank].work / static_cast<double>(pieces);

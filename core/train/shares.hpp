@@ -9,11 +9,7 @@ namespace caddie::train {
 
 // What a bank costs in a step, and what it may be cut into.
 struct BankWork {
-<<<<<<< HEAD
-  std::int64_t members = 0;
-=======
   std::int64_t members = 0;  // 0: nobody updates it
->>>>>>> 01f7ce3
   double work = 0;           // of all members
   bool is_cut = true;        // between members; else it goes to one process
 };
