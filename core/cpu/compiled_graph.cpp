@@ -38,6 +38,7 @@ graph::FusionRules fusion_rules(const Graph& graph) {
     if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
     return kernel->reads_view(graph, node, input, view);
   };
+  rules.takes_epilogue = takes_epilogue;
   return rules;
 }
 

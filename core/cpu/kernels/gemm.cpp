@@ -77,6 +77,8 @@ Operand item(Operand operand, std::int64_t batch) {
   return operand;
 }
 
+Epilogue of_batch(const Gemm& g, std::int64_t batch) { return epilogue_at(g.epilogue, batch * g.c_batch_stride, 0, 1); }
+
 // Packs the panels of columns [column, column + columns) of depth [begin, end) of op(B).
 void pack_range(const GemmTable& table, const Operand& b, std::int64_t n, const DepthRange& depth, std::int64_t column,
                 std::int64_t columns, float* packed) {
@@ -126,7 +128,7 @@ void run_packed(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
     const Rectangle part = part_of(table, g.m, g.n, grid.rows, grid.columns, task % parts);
     multiply_rectangle(table, item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n, {0, g.k, depth_block(table, g.k)}, part,
                        g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc, g.accumulate,
-                       space + thread * space_stride, g.epilogue, batch);
+                       space + thread * space_stride, of_batch(g, batch));
   });
 }
 
@@ -143,7 +145,7 @@ void run_shared(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
         multiply_rectangle(table, item(g.a, batch), packed, g.n, depth, part,
                            g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc,
                            g.accumulate || k > 0, space + thread * space_stride,
-                           depth.end == g.k ? g.epilogue : Epilogue{}, batch);
+                           depth.end == g.k ? of_batch(g, batch) : Epilogue{});
       });
     }
   }
@@ -151,7 +153,7 @@ void run_shared(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
 
 // One product of depth k on the calling thread. space: packed A, then packed B.
 void multiply_alone(const Operand& a, const Operand& b, const Gemm& g, std::int64_t k, float* c, std::int64_t ldc,
-                    bool accumulate, float* space, const Epilogue& epilogue, std::int64_t batch) {
+                    bool accumulate, float* space, const Epilogue& epilogue) {
   const GemmTable& table = gemm_kernels(g.factors);
   const std::int64_t block = depth_block(table, k);
   const std::int64_t step = packed_range(table, k, g.n, kPrivateFloats);
@@ -160,14 +162,14 @@ void multiply_alone(const Operand& a, const Operand& b, const Gemm& g, std::int6
     const DepthRange depth{k0, std::min(k, k0 + step), block};
     pack_range(table, b, g.n, depth, 0, g.n, packed);
     multiply_rectangle(table, a, packed, g.n, depth, {0, 0, g.m, g.n}, c, ldc, accumulate || k0 > 0, space,
-                       depth.end == k ? epilogue : Epilogue{}, batch);
+                       depth.end == k ? epilogue : Epilogue{});
   }
 }
 
 void run_per_batch(const Gemm& g, ThreadPool& pool, float* space, std::int64_t space_stride) {
   pool.run(g.batch, [&](std::int64_t batch, int thread) {
     multiply_alone(item(g.a, batch), item(g.b, batch), g, g.k, g.c + batch * g.c_batch_stride, g.ldc, g.accumulate,
-                   space + thread * space_stride, g.epilogue, batch);
+                   space + thread * space_stride, of_batch(g, batch));
   });
 }
 
@@ -182,7 +184,7 @@ void run_chunks(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
     const std::int64_t begin = g.k * chunk / chunks;
     const std::int64_t end = g.k * (chunk + 1) / chunks;
     multiply_alone(from_depth(g.a, false, begin), from_depth(g.b, true, begin), g, end - begin,
-                   partial + chunk * g.m * g.n, g.n, false, space + thread * space_stride, {}, 0);
+                   partial + chunk * g.m * g.n, g.n, false, space + thread * space_stride, {});
   });
   for (std::int64_t i = 0; i < g.m; ++i) {
     float* row = g.c + i * g.ldc;
@@ -192,7 +194,7 @@ void run_chunks(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
       row[j] = g.accumulate ? row[j] + sum : sum;
     }
   }
-  if (g.epilogue.apply != nullptr) g.epilogue.apply(g.epilogue.context, 0, 0, 0, g.m, g.n, g.c, g.ldc);
+  if (!g.epilogue.is_plain()) gemm_kernels(g.factors).finish(g.epilogue, g.m, g.n, g.c, g.ldc);
 }
 
 }  // namespace
@@ -203,8 +205,26 @@ std::size_t gemm_workspace_bytes(const Gemm& g, int threads) {
   return static_cast<std::size_t>(private_floats(g, way) * threads + common_floats(g, way)) * sizeof(float);
 }
 
-void gemm(const Gemm& g, ThreadPool& pool, void* workspace) {
-  if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return;
+namespace {
+
+// C = activation(alpha (AB + beta / alpha C) + bias) instead: C is overwritten while the depth is not done.
+Gemm with_addend_in_place(Gemm g, ThreadPool& pool) {
+  const float factor = g.epilogue.beta / g.epilogue.alpha;
+  if (factor != 1) {
+    pool.run(g.batch, [&](std::int64_t batch) {
+      gemm_kernels(g.factors).finish({.alpha = factor}, g.m, g.n, g.c + batch * g.c_batch_stride, g.ldc);
+    });
+  }
+  g.accumulate = true;
+  g.epilogue.addend = nullptr;
+  return g;
+}
+
+}  // namespace
+
+void gemm(const Gemm& asked, ThreadPool& pool, void* workspace) {
+  if (asked.m <= 0 || asked.n <= 0 || asked.batch <= 0) return;
+  const Gemm g = asked.epilogue.addend == asked.c ? with_addend_in_place(asked, pool) : asked;
   const Way way = choose(g, pool.size());
   float* space = static_cast<float*>(workspace);
   const std::int64_t stride = private_floats(g, way);

@@ -19,6 +19,9 @@
 
 namespace caddie::cpu {
 
+// gelu: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+enum class Activation { none, relu, gelu };
+
 // One operand. Element (row, column) of the matrix as it enters the product is data[row * ld + column], or
 // data[column * ld + row] if transposed. ld counts floats; consecutive matrices are batch_stride floats apart (0: all
 // products share one).
@@ -29,13 +32,19 @@ struct Operand {
   std::int64_t batch_stride = 0;
 };
 
-// Called once for each finished rectangle of C while it is in the cache, from the thread that made it:
-// apply(context, batch, row, column, rows, columns, c, ldc) with c at element (row, column). The rectangles tile C in
-// a way that depends on the number of threads, so the function must treat elements independently.
+// C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend may
+// be C itself; then C is scaled beforehand unless beta is alpha.
 struct Epilogue {
-  void (*apply)(void* context, std::int64_t batch, std::int64_t row, std::int64_t column, std::int64_t rows,
-                std::int64_t columns, float* c, std::int64_t ldc) = nullptr;
-  void* context = nullptr;
+  float alpha = 1;
+  float beta = 1;
+  const float* addend = nullptr;  // [M, N] with C's strides
+  const float* bias = nullptr;    // [N]
+  Activation activation = Activation::none;
+  float* before = nullptr;        // [M, N] with C's strides: what the activation is taken of, if wanted
+
+  [[nodiscard]] bool is_plain() const {
+    return alpha == 1 && addend == nullptr && bias == nullptr && activation == Activation::none && before == nullptr;
+  }
 };
 
 struct Gemm {
@@ -52,7 +61,7 @@ struct Gemm {
   std::int64_t c_batch_stride = 0;
   bool accumulate = false;  // C += instead of C =
   Factors factors = Factors::f32;
-  Epilogue epilogue{};
+  Epilogue epilogue{};      // not with `accumulate`
 };
 
 // Bytes of workspace that gemm() needs with a pool of `threads`, for the active instruction set. Depends on shapes and

@@ -63,9 +63,17 @@ Upcoming next_block(const Operand& a, const Rectangle& part, const DepthRange& d
 
 }  // namespace
 
+Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc) {
+  Epilogue part = epilogue;
+  if (part.addend != nullptr) part.addend += row * ldc + column;
+  if (part.before != nullptr) part.before += row * ldc + column;
+  if (part.bias != nullptr) part.bias += column;
+  return part;
+}
+
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
                         const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
-                        const Epilogue& epilogue, std::int64_t batch) {
+                        const Epilogue& epilogue) {
   const std::int64_t block_rows = table.block_tiles * table.tile_rows;
   const std::int64_t last_column = part.column + part.columns;
   const std::int64_t last_row = part.row + part.rows;
@@ -74,6 +82,7 @@ void multiply_rectangle(const GemmTable& table, const Operand& a, const float* p
     for (std::int64_t i = part.row; i < last_row; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last_row - i);
       float* block = c + (i - part.row) * ldc + (j - part.column);
+      const Epilogue at = epilogue_at(epilogue, i, j, ldc);
       for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;
@@ -83,9 +92,8 @@ void multiply_rectangle(const GemmTable& table, const Operand& a, const float* p
         }
         const float* panels = packed_b + packed_b_offset(table, n, k - depth.begin, length, j);
         table.multiply(a_space, panels, packed_floats(table, table.tile_columns, length), rows, columns, length, block, ldc, add,
-                       next_block(a, part, depth, i, k, block_rows));
+                       next_block(a, part, depth, i, k, block_rows), k + depth.block >= depth.end ? at : Epilogue{});
       }
-      if (epilogue.apply != nullptr) epilogue.apply(epilogue.context, batch, i, j, rows, columns, block, ldc);
     }
   }
 }

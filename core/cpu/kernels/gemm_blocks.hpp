@@ -39,6 +39,9 @@ struct Rectangle {
 Rectangle part_of(const GemmTable& table, std::int64_t m, std::int64_t n, std::int64_t row_parts,
                   std::int64_t column_parts, std::int64_t index);
 
+// The epilogue of the part of C that begins at (row, column).
+Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc);
+
 // The blocks of the depth that one call works on: [begin, end) in steps of `block`.
 struct DepthRange {
   std::int64_t begin = 0;
@@ -48,9 +51,9 @@ struct DepthRange {
 
 // C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a points at element (0, 0) of
 // the whole matrix, c at the first element of the rectangle, packed_b at the block depth.begin; n is the width of the
-// whole B. a_space: packed_a_floats(...) floats. The epilogue, if any, is applied to the finished blocks of C.
+// whole B. a_space: packed_a_floats(...) floats. The epilogue belongs to the whole C.
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
                         const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
-                        const Epilogue& epilogue = {}, std::int64_t batch = 0);
+                        const Epilogue& epilogue = {});
 
 }  // namespace caddie::cpu

@@ -6,6 +6,7 @@
 
 #include "core/cpu/kernels/attention.hpp"
 #include "core/cpu/kernels/factors.hpp"
+#include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/vector_math.hpp"
 
 namespace caddie::cpu {
@@ -33,10 +34,12 @@ struct GemmTable {
   // depth x columns block of op(B) -> panels [panel][k][tile_columns], the last one padded with zeros.
   void (*pack_b)(const float* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns,
                  float* out);
-  // C[rows, columns] (+)= packed A * packed B. Panels of B are panel_stride floats apart.
+  // C[rows, columns] (+)= packed A * packed B, then the epilogue. Panels of B are panel_stride floats apart.
   void (*multiply)(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
                    std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
-                   const Upcoming& upcoming);
+                   const Upcoming& upcoming, const Epilogue& epilogue);
+  // The epilogue of a rectangle of C that is made.
+  void (*finish)(const Epilogue& epilogue, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc);
 };
 
 struct AttentionTable {

@@ -1,5 +1,6 @@
 // Matrix products on the tile unit: float32 by three planes, or rounded to bfloat16 (tiles.hpp).
 #include "core/cpu/kernels/amx/tiles.hpp"
+#include "core/cpu/kernels/per_isa/epilogue.hpp"
 #include "core/cpu/kernels/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -46,7 +47,8 @@ void copy_block(const float* from, std::int64_t from_ld, std::int64_t rows, std:
 template <int kPlanes>
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
               std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
-              const Upcoming& upcoming) {
+              const Upcoming& upcoming, const Epilogue& epilogue) {
+  const bool finishes = !epilogue.is_plain();
   const TileUnit unit;
   const std::int64_t steps = (depth + kDepth - 1) / kDepth;
   alignas(64) float edge[kPanel * kPanel];
@@ -67,12 +69,13 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
       const Prefetcher next_c(below, most(steps, 1));
       if (width == kPanel && height == kPanel) {
         multiply_panels<kPlanes>(a, b, steps, to, ldc, accumulate, soon, next_b, next_c);
-        continue;
+      } else {
+        for (float& element : edge) element = 0.0F;
+        if (accumulate) copy_block(to, ldc, height, width, edge, kPanel);
+        multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, soon, next_b, next_c);
+        copy_block(edge, kPanel, height, width, to, ldc);
       }
-      for (float& element : edge) element = 0.0F;
-      if (accumulate) copy_block(to, ldc, height, width, edge, kPanel);
-      multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, soon, next_b, next_c);
-      copy_block(edge, kPanel, height, width, to, ldc);
+      if (finishes) finish_part(epilogue, i, j, height, width, to, ldc);
     }
   }
 }
@@ -87,7 +90,8 @@ constexpr GemmTable table_of(std::int64_t most_depth) {
           .block_tiles = 16,
           .pack_a = pack_a<kPlanes>,
           .pack_b = pack_b<kPlanes>,
-          .multiply = multiply<kPlanes>};
+          .multiply = multiply<kPlanes>,
+          .finish = finish};
 }
 
 }  // namespace
