@@ -99,6 +99,6 @@ constexpr GemmTable table_of(std::int64_t most_depth) {
 extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;
 const GemmTable gemm_table = table_of<3>(256);
-const GemmTable gemm_bf16_table = table_of<1>(512);
+const GemmTable gemm_bf16_table = table_of<1>(1024);
 
 }  // namespace caddie::cpu::CADDIE_ISA
