@@ -3,8 +3,6 @@
 # Linux with nothing but its glibc (as new as this machine's, or newer), wherever they are unpacked:
 #
 #   scripts/bundle.sh [FOLDER]        build/bundle/caddie-<version>/ and build/bundle/caddie-<version>.tar.zst
-#
-# What has to be the machine's own stays out: glibc, the NVIDIA driver, the CUDA Toolkit's libraries, MPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 limit=$((64 * 1024 * 1024))
@@ -22,25 +20,33 @@ library=$bundle/lib/caddie
 carried=$library/third-party
 mkdir -p "$carried"
 
-# Of a file of ours, the libraries it needs that are carried: soname and path.
-needed() {
-  ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
-    grep -Ev '^(libc|libm|libdl|libpthread|librt|libresolv|libutil|libnss_[a-z]*|ld-linux[-a-z0-9_]*)\.so' |
-    grep -Ev '^lib(mpi|open-rte|open-pal|pmix|hwloc|event[_a-z]*|cuda|cudart|cublas|cublasLt|nvrtc|cudnn|nccl)[.-]' || true
-}
+# Stays out, because it has to be the machine's own: glibc; MPI, which has to be the one of the launcher and of the
+# network; NVIDIA's libraries.
+own='^(lib(c|m|dl|pthread|rt|resolv|util|mpi|cudart|cublas|cublasLt|nvrtc|nccl)|ld-linux[-a-z0-9_]*)\.so'
 
-carry() { # FILE RUNPATH: copies what FILE needs and makes FILE look for it there
-  needed "$1" | while read -r name path; do
-    [ -e "$carried/$name" ] || cp -L "$path" "$carried/$name"
+# Copies what FILE needs, and what that needs in turn.
+carry() { # FILE
+  local name path
+  patchelf --print-needed "$1" | { grep -Ev "$own" || true; } | while read -r name; do
+    [ ! -e "$carried/$name" ] || continue
+    path=$(ldd "$1" | awk -v name="$name" '$1 == name { print $3 }')
+    cp -L "$path" "$carried/$name"
+    carry "$path"
   done
-  patchelf --set-rpath "$2" "$1"
 }
 
-carry "$bundle/bin/caddie" '$ORIGIN/../lib/caddie/third-party'
-for file in "$library"/plugins/*.so; do carry "$file" '$ORIGIN/../third-party'; done
-# Libraries that are loaded on demand: what they need beside these is the machine's own.
+# Each file looks for the others where it is itself, wherever that is.
+carry "$bundle/bin/caddie"
+patchelf --set-rpath '$ORIGIN/../lib/caddie/third-party' "$bundle/bin/caddie"
+for file in "$library"/plugins/*.so; do
+  carry "$file"
+  patchelf --set-rpath '$ORIGIN/../third-party' "$file"
+done
+# Libraries that are loaded on demand, where this build has them. NVIDIA's packages install there or tell ld.so.
 for file in "$library"/libcaddie_*.so; do
-  [ -e "$file" ] && patchelf --set-rpath '$ORIGIN/third-party' "$file"
+  [ -e "$file" ] || continue
+  carry "$file"
+  patchelf --set-rpath '$ORIGIN/third-party:/usr/local/cuda/lib64' "$file"
 done
 for file in "$carried"/*; do
   chmod 644 "$file"

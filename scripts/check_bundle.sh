@@ -30,3 +30,27 @@ inside 'caddie --version'
 inside 'caddie doctor'
 inside 'caddie plugins list | tail -n 3'
 inside 'caddie -q run small.json'
+
+# Of all files of the bundle, these alone need something that the machine has to bring, and nothing else is missing.
+missing=$(inside 'for file in /opt/caddie/bin/* $(find /opt/caddie/lib -name "*.so*"); do ldd "$file"; done' |
+  awk '/not found/ { print $1 }' | sort -u | tr '\n' ' ')
+printf 'not there: %s\n' "$missing"
+for name in $missing; do
+  case $name in
+    libmpi.so.* | libnccl.so.* | libnvrtc.so.* | libcublasLt.so.*) ;;
+    *) echo "$name should be in the bundle" >&2; exit 1 ;;
+  esac
+done
+
+# What needs them ends with one sentence.
+refuses() { # COMMAND WORDS
+  local said
+  if said=$(inside "$1" 2>&1); then
+    echo "worked without what it needs: $1" >&2
+    exit 1
+  fi
+  printf '%s\n' "$said"
+  case $said in *"$2"*) ;; *) echo "does not speak of $2" >&2; exit 1 ;; esac
+}
+refuses 'caddie -q run small.json --set compute.backend=cuda --set name=cuda' 'libcaddie_cuda.so'
+refuses 'OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 caddie -q run small.json --set name=mpi' 'libcaddie_mpi.so'

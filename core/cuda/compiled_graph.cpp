@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/cuda/codegen/group_code.hpp"
+#include "core/cuda/epilogue_step.hpp"
 #include "core/cuda/kernels/kernel_texts.hpp"
 #include "core/cuda/node_kernels.hpp"
 #include "core/cuda/widths.hpp"
@@ -26,8 +27,11 @@ namespace {
 constexpr std::size_t kAlignment = 256;
 constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
-graph::FusionRules fusion_rules(const Graph& graph) {
+graph::FusionRules fusion_rules(const Graph& graph, graph::Precision precision) {
   graph::FusionRules rules;
+  rules.takes_epilogue = [&graph, precision](const graph::Epilogue& epilogue) {
+    return takes_epilogue(graph, epilogue, precision == graph::Precision::bf16);
+  };
   rules.reads_view = [&graph](const Node& node, std::size_t input, const View& view) {
     const NodeKernel* kernel = node_kernel(node.op);
     if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
@@ -78,9 +82,10 @@ void for_places(CudaStep& step, const Body& body) {
       for (Place& place : launch->places) body(place);
     } else {
       auto& product = std::get<ProductCommand>(command);
-      body(product.a);
-      body(product.b);
-      body(product.c);
+      for (Place* place : {&product.a, &product.b, &product.c, &product.scale, &product.addend, &product.bias,
+                           &product.before}) {
+        body(*place);
+      }
     }
   }
 }
@@ -117,7 +122,7 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
   });
   if (simple) simple = graph::simplify(*simple);
   if (simple) simple = graph::plain_dots(*simple);
-  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple));
+  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple, precision));
   if (!simple) return simple.error();
   std::unique_ptr<CompiledGraph> made(new CompiledGraph());
   if (auto good = made->build(*simple, precision, device); !good) return good.error();
@@ -126,7 +131,7 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
 
 Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision, Device& device) {
   const bool narrows = precision == graph::Precision::bf16;
-  const graph::Partition partition = graph::partition(graph, fusion_rules(graph));
+  const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision));
   const std::vector<bool> narrow = narrow_values(graph, partition, narrows);
   graph::StorageRules rules;
   rules.in_place = [](const Node& node, std::size_t input) {
@@ -135,7 +140,7 @@ Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision
   };
   rules.element_bytes = [&](Value value) -> std::size_t { return narrow[value] ? 2 : 4; };
   graph::StoragePlan storage = graph::plan_storage(graph, partition, rules);
-  const CompileInput input{graph, partition, storage, narrow, narrows};
+  const CompileInput input{graph, partition, storage, narrow, narrows, device};
   blocks_ = storage.blocks;
   for (const graph::LateUpdate& late : storage.late) {
     if (late.staged) blocks_[late.block].bytes = 0;  // staged in scratch instead

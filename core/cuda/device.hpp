@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/graph/epilogue.hpp"
 
 namespace caddie::cuda {
 
@@ -46,13 +47,30 @@ struct MatrixOperand {
   friend bool operator==(const MatrixOperand&, const MatrixOperand&) = default;
 };
 
-// c [batch, m, n] = a [batch, m, k] b [batch, k, n], plus what c held where `accumulates`. Sums in f32, in one order
-// for one shape. a and b are of one type.
+// c [batch, m, n] = activation(alpha a [batch, m, k] b [batch, k, n] + beta addend + bias). Sums in f32, in one order for
+// one shape. a and b are of one type; addend and bias [n] have c's, the addend stands as c does.
 struct Product {
   std::int64_t batch = 1, m = 1, n = 1, k = 1;
   MatrixOperand a, b, c;
-  bool accumulates = false;
+  float alpha = 1;
+  float beta = 0;         // 0: no addend
+  bool scaled = false;    // alpha is an f32 in device memory; beta is then 0 or 1
+  bool has_bias = false;
+  graph::Activation activation = graph::Activation::none;
+  bool keeps = false;     // what the activation is taken of is stored too, as c stands
   friend bool operator==(const Product&, const Product&) = default;
+};
+
+// Where a product's operands stand; null for what it does not have. The addend may be c itself.
+struct ProductMemory {
+  const std::byte* a = nullptr;
+  const std::byte* b = nullptr;
+  std::byte* c = nullptr;
+  const std::byte* scale = nullptr;
+  const std::byte* addend = nullptr;
+  const std::byte* bias = nullptr;
+  std::byte* before = nullptr;
+  std::byte* workspace = nullptr;
 };
 
 struct ProductPlan {
@@ -93,10 +111,11 @@ class Device {
   // Compiles what is not known yet; equal sources have equal ids.
   virtual Result<std::vector<KernelId>> load(std::span<const KernelSource> sources) = 0;
   virtual Result<ProductPlan> plan(const Product& product) = 0;
+  // Whether bias and activation are worth leaving to plan(): it has an algorithm for them, and not a slow one.
+  virtual bool fuses(const Product& product) = 0;
 
   virtual Result<void> launch(KernelId kernel, std::uint32_t blocks, std::span<std::byte* const> pointers) = 0;
-  virtual Result<void> multiply(std::uint32_t plan, const std::byte* a, const std::byte* b, std::byte* c,
-                                std::byte* workspace) = 0;
+  virtual Result<void> multiply(std::uint32_t plan, const ProductMemory& memory) = 0;
   virtual Result<void> copy(std::byte* to, const std::byte* from, std::size_t bytes) = 0;
 
   // Records what `calls` issues instead of running it.

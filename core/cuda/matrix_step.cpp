@@ -1,10 +1,11 @@
 // dot and linear as matrix products. Operands are read where they stand: their batch, free and contracted axes are
 // joined to one axis each where strides allow it. Products that cuBLASLt does well go there, the others to a kernel of
-// our own that takes any strides.
+// our own that takes any strides. What the library does not take of an epilogue is done in place behind it.
 #include <algorithm>
 #include <optional>
 #include <vector>
 
+#include "core/cuda/epilogue_step.hpp"
 #include "core/cuda/kernels/kernel_texts.hpp"
 #include "core/cuda/node_kernels.hpp"
 #include "core/graph/contraction.hpp"
@@ -59,7 +60,8 @@ std::vector<Batch> batches_of(const View& a, const View& b, const Contraction& c
 class MatrixStep {
  public:
   MatrixStep(const CompileInput& input, const graph::Step& graph_step)
-      : input_(input), node_(input.graph.nodes()[graph_step.node]), views_(graph_step.inputs) {
+      : input_(input), node_(input.graph.nodes()[graph_step.node]), views_(graph_step.inputs),
+        epilogue_(input, graph_step) {
     const Contraction c = contraction_of(input.graph, node_);
     for (const std::size_t side : {0U, 1U}) {
       free_[side] = *joined(views_[side], c.free[side]);
@@ -73,13 +75,15 @@ class MatrixStep {
     const std::int64_t m = free_[0].length, n = free_[1].length, k = contract_[0].length;
     const std::size_t outer = batches_.empty() ? 0 : batches_.size() - 1;
     if (fits_library(m, n, k, outer)) {
-      walk(outer, [&](std::int64_t a, std::int64_t b, std::int64_t c) { add_call(a, b, c); });
+      const EpilogueStep::Parts parts = epilogue_.library_parts(product());
+      walk(outer, [&](std::int64_t a, std::int64_t b, std::int64_t c) { add_call(parts, a, b, c); });
+      epilogue_.add_rest(step_, parts, n);
     } else {
       const std::size_t walked = batches_.size() > kKernelBatches ? batches_.size() - kKernelBatches : 0;
       walk(walked, [&](std::int64_t a, std::int64_t b, std::int64_t c) { add_launch(walked, a, b, c); });
     }
     step_.cost = {"gemm", 2.0 * static_cast<double>(batch_ * m) * static_cast<double>(n * k),
-                  bytes_of_all(input_, node_)};
+                  bytes_of_all(input_, node_) + epilogue_.bytes()};
     return std::move(step_);
   }
 
@@ -95,7 +99,7 @@ class MatrixStep {
     return input_.place(view).behind(elements * input_.width(view.base));
   }
   [[nodiscard]] Place result(std::int64_t elements) const {
-    return input_.place(node_.first_output).behind(elements * input_.width(node_.first_output));
+    return input_.place(epilogue_.result()).behind(elements * input_.width(epilogue_.result()));
   }
 
   // Element (row, column) of a side: a is [free, contracted], b [contracted, free].
@@ -129,7 +133,7 @@ class MatrixStep {
         if (batches_[i].stride[side] % unit != 0) return false;
       }
     }
-    return n % (input_.is_narrow(node_.first_output) ? 8 : 4) == 0;
+    return n % (input_.is_narrow(epilogue_.result()) ? 8 : 4) == 0;
   }
 
   // Calls body with the offsets of a, b and c for every index over the first `count` batch axes.
@@ -149,7 +153,8 @@ class MatrixStep {
     }
   }
 
-  void add_call(std::int64_t a, std::int64_t b, std::int64_t c) {
+  // One call of the library, without an epilogue.
+  [[nodiscard]] Product product() const {
     Product product;
     product.batch = batches_.empty() ? 1 : batches_.back().length;
     product.m = free_[0].length;
@@ -159,12 +164,18 @@ class MatrixStep {
     product.b = operand(1);
     product.c.row_stride = product.n;
     product.c.batch_stride = product.m * product.n;
-    product.c.narrow = input_.is_narrow(node_.first_output);
-    const Place places[3] = {place(0, a), place(1, b), result(c)};
-    product.a.alignment = alignment_of(places[0]);
-    product.b.alignment = alignment_of(places[1]);
-    product.c.alignment = alignment_of(places[2]);
-    step_.commands.push_back(ProductCommand{product, places[0], places[1], places[2], 0, 0});
+    product.c.narrow = input_.is_narrow(epilogue_.result());
+    product.a.alignment = product.b.alignment = product.c.alignment = 16;
+    return product;
+  }
+
+  void add_call(const EpilogueStep::Parts& parts, std::int64_t a, std::int64_t b, std::int64_t c) {
+    ProductCommand call{.product = product(), .a = place(0, a), .b = place(1, b), .c = result(c)};
+    call.product.a.alignment = alignment_of(call.a);
+    call.product.b.alignment = alignment_of(call.b);
+    call.product.c.alignment = alignment_of(call.c);
+    epilogue_.add_to(call, parts, c);
+    step_.commands.push_back(std::move(call));
   }
 
   void add_launch(std::size_t walked, std::int64_t a, std::int64_t b, std::int64_t c) {
@@ -183,15 +194,19 @@ class MatrixStep {
       defines.set(name + "_BATCH_0", inner[0].stride[side]).set(name + "_BATCH_1", inner[1].stride[side]);
       defines.set(name + "_BATCH_2", inner[2].stride[side]);
     }
-    defines.set("C_T", input_.type(node_.first_output));
+    defines.set("C_T", input_.type(epilogue_.result()));
+    std::vector<Place> places{place(0, a), place(1, b), result(c)};
+    epilogue_.define({}, defines, places, c);
     const std::int64_t batch = inner[0].length * inner[1].length * inner[2].length;
-    step_.launch({"product", defines.before("product"), 3, 256, 0, true}, batch * ceil_div(m, 32) * ceil_div(n, 32),
-                 {place(0, a), place(1, b), result(c)});
+    const auto pointers = static_cast<std::uint32_t>(places.size());
+    step_.launch({"product", defines.before("product"), pointers, 256, 0, true},
+                 batch * ceil_div(m, 32) * ceil_div(n, 32), std::move(places));
   }
 
   const CompileInput& input_;
   const Node& node_;
   const std::vector<View>& views_;
+  EpilogueStep epilogue_;
   Line free_[2], contract_[2];
   std::vector<Batch> batches_;
   std::int64_t batch_ = 1;

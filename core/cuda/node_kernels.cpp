@@ -66,8 +66,9 @@ void add_product(CudaStep& step, const PlainProduct& p, const Place& a, const Pl
   product.a = operand(a, p.m, p.k, p.a_transposed, p.narrow);
   product.b = operand(b, p.k, p.n, p.b_transposed, p.narrow);
   product.c = operand(c, p.m, p.n, false, p.narrow_result);
-  product.accumulates = p.accumulates;
-  step.commands.push_back(ProductCommand{product, a, b, c, 0, 0});
+  product.beta = p.accumulates ? 1 : 0;
+  step.commands.push_back(ProductCommand{.product = product, .a = a, .b = b, .c = c});
+  if (p.accumulates) std::get<ProductCommand>(step.commands.back()).addend = c;
 }
 
 }  // namespace caddie::cuda

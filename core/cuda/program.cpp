@@ -27,7 +27,8 @@ struct Issued {
   bool product = false;
   std::uint32_t id = 0;  // kernel or plan
   std::uint32_t blocks = 0;
-  std::size_t first = 0, count = 0;  // of the addresses; a product has a, b, c and the workspace
+  std::size_t first = 0, count = 0;  // of the addresses of a launch
+  ProductMemory memory{};            // of a product
 };
 
 struct IssuedStep {
@@ -127,6 +128,7 @@ class CudaProgram final : public graph::Program {
 
   [[nodiscard]] std::byte* address(const Place& place, std::size_t scratch) const {
     switch (place.space) {
+      case Space::none: return nullptr;
       case Space::value: return value_address(place.value) + place.bytes;
       case Space::shadow: return arena_->data() + graph_->shadow_offset(place.value) + place.bytes;
       case Space::scratch: return arena_->data() + scratch + place.bytes;
@@ -174,8 +176,10 @@ class CudaProgram final : public graph::Program {
         const auto& product = std::get<ProductCommand>(command);
         issued.product = true;
         issued.id = product.plan;
-        for (const Place& place : {product.a, product.b, product.c}) addresses_.push_back(address(place, step.scratch));
-        addresses_.push_back(arena_->data() + step.scratch + product.workspace);
+        const auto at = [&](const Place& place) { return address(place, step.scratch); };
+        issued.memory = {at(product.a),      at(product.b),    at(product.c),      at(product.scale),
+                         at(product.addend), at(product.bias), at(product.before), arena_->data() + step.scratch +
+                                                                                       product.workspace};
       }
       issued.count = addresses_.size() - issued.first;
       issued_.push_back(issued);
@@ -190,7 +194,7 @@ class CudaProgram final : public graph::Program {
     for (std::size_t i = step.first; i < step.last; ++i) {
       const Issued& command = issued_[i];
       std::byte* const* at = addresses_.data() + command.first;
-      const auto done = command.product ? device_->multiply(command.id, at[0], at[1], at[2], at[3])
+      const auto done = command.product ? device_->multiply(command.id, command.memory)
                                         : device_->launch(command.id, command.blocks, {at, command.count});
       if (!done) {
         Error error = done.error();

@@ -18,6 +18,7 @@
 namespace caddie::cuda {
 
 enum class Space : std::uint8_t {
+  none,     // null
   value,    // where a value of the graph stands
   shadow,   // its copy in bfloat16, for products
   scratch,  // of this step alone
@@ -26,7 +27,7 @@ enum class Space : std::uint8_t {
 };
 
 struct Place {
-  Space space = Space::value;
+  Space space = Space::none;
   graph::Value value = 0;
   std::int64_t bytes = 0;  // from its beginning
 
@@ -41,7 +42,7 @@ struct LaunchCommand {
 
 struct ProductCommand {
   Product product;
-  Place a, b, c;
+  Place a, b, c, scale{}, addend{}, bias{}, before{};
   std::size_t workspace = 0;  // offset in the step's scratch; filled in when the product is planned
   std::uint32_t plan = 0;
 };
@@ -73,7 +74,8 @@ struct CompileInput {
   const graph::Partition& partition;
   const graph::StoragePlan& storage;
   const std::vector<bool>& narrow;  // by value: kept in bfloat16
-  bool narrow_products = false;     // operands of products are bfloat16
+  bool narrow_products;             // operands of products are bfloat16
+  Device& device;
 
   [[nodiscard]] bool is_narrow(graph::Value value) const { return narrow[value]; }
   [[nodiscard]] std::int64_t width(graph::Value value) const { return narrow[value] ? 2 : 4; }

@@ -64,6 +64,7 @@ class Widths {
   [[nodiscard]] bool is_narrow(const graph::Step& step, Value value) const {
     if (wide_[value] || graph_.dtype(value) != DType::f32 || graph_.shape(value).elements() < kLeastElements)
       return false;
+    if (step.epilogue) return true;
     const Node& node = graph_.node_of(value);
     const std::uint32_t output = graph_.info(value).output;
     switch (node.op) {

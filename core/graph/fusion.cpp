@@ -21,18 +21,17 @@ bool same_view(const View& a, const View& b) {
 class StepMaker {
  public:
   StepMaker(const Graph& graph, const ValueViews& views, const Grouping& grouping)
-      : graph_(graph), views_(views), grouping_(grouping), kept_(graph.value_count(), false) {
-    for (const Output& output : graph.outputs()) kept_[views.all()[output.value].base] = true;
-    for (const Update& update : graph.updates()) kept_[views.all()[update.value].base] = true;
-  }
+      : graph_(graph), views_(views), grouping_(grouping) {}
 
   Step make(std::uint32_t founder) const {
     Step step;
     std::vector<std::uint32_t> nodes = grouping_.members(founder);
     std::ranges::sort(nodes);
     step.node = nodes.back();
-    step.fused = grouping_.is_fusible(step.node);
-    if (step.fused) {
+    step.fused = grouping_.is_group(founder);
+    if (const Epilogue* epilogue = grouping_.epilogue(founder)) {
+      add_product(step, *epilogue);
+    } else if (step.fused) {
       step.group.elements = grouping_.walked(step.node);
       for (const std::uint32_t node : nodes) add_member(step, node, founder);
     } else {
@@ -44,12 +43,23 @@ class StepMaker {
   }
 
  private:
+  void add_product(Step& step, const Epilogue& epilogue) const {
+    step.node = epilogue.product;
+    for (const Value input : graph_.nodes()[step.node].inputs) step.inputs.push_back(views_.all()[input]);
+    for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias}) {
+      if (view.base != 0) step.inputs.push_back(view);
+    }
+    step.writes.push_back(epilogue.result);
+    if (epilogue.before != 0) step.writes.push_back(epilogue.before);
+    step.epilogue = epilogue;
+  }
+
   void add_member(Step& step, std::uint32_t node, std::uint32_t founder) const {
     const Node& n = graph_.nodes()[node];
     GroupMember member{.node = node, .operands = {}, .stored = false};
     for (std::size_t i = 0; i < n.inputs.size(); ++i) member.operands.push_back(operand(step.group, node, i, founder));
-    member.stored = is_reduction(n.op) || kept_[n.first_output] ||
-                    std::ranges::any_of(grouping_.readers(n.first_output), [&](const Reader& reader) {
+    member.stored = is_reduction(n.op) || grouping_.readers().is_kept(n.first_output) ||
+                    std::ranges::any_of(grouping_.readers().of(n.first_output), [&](const Reader& reader) {
                       return grouping_.step_of(reader.node) != founder;
                     });
     if (is_reduction(n.op)) step.group.reduction = reduced_axes(graph_, n);
@@ -60,7 +70,7 @@ class StepMaker {
   GroupOperand operand(FusedGroup& group, std::uint32_t node, std::size_t input, std::uint32_t founder) const {
     const View read = views_.operand(node, input);
     const std::uint32_t maker = graph_.info(read.base).node;
-    if (grouping_.is_run(maker) && grouping_.step_of(maker) == founder) {
+    if (grouping_.readers().is_run(maker) && grouping_.step_of(maker) == founder) {
       for (std::uint32_t i = 0; i < group.members.size(); ++i) {
         if (group.members[i].node == maker) return {true, i};
       }
@@ -75,7 +85,6 @@ class StepMaker {
   const Graph& graph_;
   const ValueViews& views_;
   const Grouping& grouping_;
-  std::vector<bool> kept_;  // by value: read by outputs or updates
 };
 
 // Steps in an order that can run, as near to the graph's own order as groups allow.
@@ -160,7 +169,7 @@ Partition partition(const Graph& graph, const FusionRules& rules) {
   const StepMaker maker(graph, views, grouping);
   std::vector<Step> steps;
   for (std::uint32_t node = 0; node < graph.nodes().size(); ++node) {
-    if (grouping.is_run(node) && grouping.step_of(node) == node) steps.push_back(maker.make(node));
+    if (grouping.readers().is_run(node) && grouping.step_of(node) == node) steps.push_back(maker.make(node));
   }
   return {ordered(graph, std::move(steps)), views.all()};
 }

@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/graph/epilogue.hpp"
 #include "core/graph/graph.hpp"
 #include "core/graph/view.hpp"
 
@@ -48,13 +50,18 @@ struct Step {
   bool fused = false;
   std::uint32_t node = 0;     // the single node, or the last member
   FusedGroup group;
-  std::vector<View> inputs;   // of a single node, in its order
+  std::vector<View> inputs;   // of a single node, in its order; then the epilogue's scale, addend and bias
   std::vector<Value> writes;  // values that get memory here
+  // Of a product that makes more than its own value. Its result may stand where the addend stood.
+  std::optional<Epilogue> epilogue = std::nullopt;
 };
 
 struct FusionRules {
   // Whether the kernel of a single node can read an input through this view. It must read a whole value in order.
   std::function<bool(const Node&, std::size_t input, const View&)> reads_view;
+  // Whether the kernel of a product takes this epilogue. Null: none. Only asked where the result is stored in any case,
+  // so that an epilogue saves a step the reading and the product the writing of a value.
+  std::function<bool(const Epilogue&)> takes_epilogue = nullptr;
   std::size_t most_members = 96;
   std::size_t most_inputs = 24;
 };

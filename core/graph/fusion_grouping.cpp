@@ -10,23 +10,21 @@ constexpr std::int64_t kWorthJoining = 64;  // elements of a value for whose sak
 }  // namespace
 
 Grouping::Grouping(const Graph& graph, const FusionRules& rules, const std::vector<bool>& live, const ValueViews& views)
-    : graph_(graph), rules_(rules), live_(live), views_(views), step_of_(graph.nodes().size(), kNone),
-      members_(graph.nodes().size()), readers_(graph.value_count()), visited_(graph.nodes().size(), 0) {
-  find_readers();
+    : graph_(graph), rules_(rules), views_(views), readers_(graph, live, views), finder_(graph, views, readers_),
+      step_of_(graph.nodes().size(), kNone), members_(graph.nodes().size()), visited_(graph.nodes().size(), 0) {
   for (auto node = static_cast<std::uint32_t>(graph.nodes().size()); node-- > 0;) {
-    if (is_run(node)) place(node);
+    if (readers_.is_run(node) && step_of_[node] == kNone) place(node);
   }
   join_siblings();
 }
 
-bool Grouping::is_run(std::uint32_t node) const {
-  const Op op = graph_.nodes()[node].op;
-  return live_[node] && op != Op::leaf && op != Op::constant && !views_.is_view(node);
+bool Grouping::is_group(std::uint32_t step) const {
+  return readers_.is_fusible(members_[step].front()) && !epilogues_.contains(step);
 }
 
-bool Grouping::is_fusible(std::uint32_t node) const {
-  const Node& n = graph_.nodes()[node];
-  return is_elementwise(n.op) || is_reduction(n.op) || moves_only(graph_, n);
+const Epilogue* Grouping::epilogue(std::uint32_t step) const {
+  const auto found = epilogues_.find(step);
+  return found != epilogues_.end() ? &found->second : nullptr;
 }
 
 std::int64_t Grouping::walked(std::uint32_t node) const {
@@ -34,38 +32,67 @@ std::int64_t Grouping::walked(std::uint32_t node) const {
   return graph_.shape(is_reduction(n.op) ? n.inputs[0] : n.first_output).elements();
 }
 
-void Grouping::find_readers() {
-  for (std::uint32_t node = 0; node < graph_.nodes().size(); ++node) {
-    if (!is_run(node)) continue;
-    const Node& n = graph_.nodes()[node];
-    for (std::size_t i = 0; i < n.inputs.size(); ++i) {
-      const View read = is_fusible(node) ? views_.operand(node, i) : views_.all()[n.inputs[i]];
-      readers_[read.base].push_back({node, is_fusible(node) && is_all_in_order(graph_, read)});
-    }
-  }
-}
-
 void Grouping::place(std::uint32_t node) {
   step_of_[node] = node;
   members_[node] = {node};
-  if (!is_fusible(node) || is_reduction(graph_.nodes()[node].op)) return;
+  if (!readers_.is_fusible(node) || is_reduction(graph_.nodes()[node].op)) return;
   const std::uint32_t step = joinable(node);
+  if (is_stored_outside(node, step) && becomes_epilogue(node)) return;
   if (step == kNone) return;
   members_[node].clear();
   members_[step].push_back(node);
   step_of_[node] = step;
 }
 
+// Something that is not in `step` reads the node's value.
+bool Grouping::is_stored_outside(std::uint32_t node, std::uint32_t step) const {
+  const Value value = graph_.nodes()[node].first_output;
+  return readers_.is_kept(value) || std::ranges::any_of(readers_.of(value), [&](const Reader& reader) {
+           return step_of_[reader.node] != step;
+         });
+}
+
+bool Grouping::becomes_epilogue(std::uint32_t node) {
+  if (rules_.takes_epilogue == nullptr) return false;
+  for (const Epilogue& epilogue : finder_.find(node)) {
+    if (!rules_.takes_epilogue(epilogue)) continue;
+    absorb(node, epilogue);
+    return true;
+  }
+  return false;
+}
+
+// The node reads what the product and its epilogue read, and nothing else; it stands for the product from now on. What
+// the activation is taken of is made by the same step if anybody still reads it.
+void Grouping::absorb(std::uint32_t node, Epilogue epilogue) {
+  for (const Value input : graph_.nodes()[epilogue.product].inputs) readers_.add(node, views_.all()[input].base);
+  for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias}) {
+    if (view.base != 0) readers_.add(node, view.base);
+  }
+  readers_.drop(node);
+  if (epilogue.before != 0) {
+    const std::uint32_t before = graph_.info(epilogue.before).node;
+    if (readers_.is_run(before)) {
+      readers_.drop(before);
+      step_of_[before] = node;
+      members_[node].push_back(before);
+    } else {
+      epilogue.before = 0;
+    }
+  }
+  epilogues_.emplace(node, std::move(epilogue));
+}
+
 // The group of readers that the node can join without a circle: no other reader comes before that group.
 std::uint32_t Grouping::joinable(std::uint32_t node) {
-  const auto& readers = readers_[graph_.nodes()[node].first_output];
+  const auto& readers = readers_.of(graph_.nodes()[node].first_output);
   std::vector<std::uint32_t> steps;
   for (const Reader& reader : readers) {
     const std::uint32_t step = step_of_[reader.node];
     if (std::ranges::find(steps, step) == steps.end()) steps.push_back(step);
   }
   for (const std::uint32_t step : steps) {
-    if (!is_fusible(members_[step].front()) || walked(members_[step].front()) != walked(node)) continue;
+    if (!is_group(step) || walked(members_[step].front()) != walked(node)) continue;
     if (members_[step].size() >= rules_.most_members) continue;
     const bool in_order =
         std::ranges::all_of(readers, [&](const Reader& r) { return step_of_[r.node] != step || r.in_order; });
@@ -106,9 +133,10 @@ bool Grouping::reaches(std::uint32_t from, std::uint32_t to) {
     for (const std::uint32_t member : members_[step]) {
       const Node& n = graph_.nodes()[member];
       for (std::uint32_t i = 0; i < n.output_count; ++i) {
-        for (const Reader& reader : readers_[n.first_output + i]) {
+        for (const Reader& reader : readers_.of(n.first_output + i)) {
           const std::uint32_t next = step_of_[reader.node];
-          if (next != step && visited_[next] != visit_) stack_.push_back(next);
+          // A reader that is not placed yet asks for itself when it is.
+          if (next != kNone && next != step && visited_[next] != visit_) stack_.push_back(next);
         }
       }
     }
@@ -139,7 +167,7 @@ void Grouping::join_siblings() {
   for (Value value = 1; value < graph_.value_count(); ++value) {
     if (graph_.shape(value).elements() < kWorthJoining) continue;
     std::vector<std::uint32_t> steps;
-    for (const Reader& reader : readers_[value]) {
+    for (const Reader& reader : readers_.of(value)) {
       const std::uint32_t step = step_of_[reader.node];
       if (reader.in_order && std::ranges::find(steps, step) == steps.end()) steps.push_back(step);
     }

@@ -86,10 +86,12 @@ class Planner {
       return graph_.shape(value).elements() == step.group.elements && !is_reduction(graph_.node_of(value).op) &&
              reads_in_order(graph_, step, old);
     const Node& node = graph_.nodes()[step.node];
-    bool allowed = value == node.first_output;
+    bool allowed = value == step.writes.front();
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i].base == old)
-        allowed = allowed && is_all_in_order(graph_, step.inputs[i]) && rules_.in_place(node, i);
+      if (step.inputs[i].base != old) continue;
+      const bool in_place =
+          i < node.inputs.size() ? rules_.in_place(node, i) : step.inputs[i].base == step.epilogue->addend.base;
+      allowed = allowed && is_all_in_order(graph_, step.inputs[i]) && in_place;
     }
     return allowed && std::ranges::count(step.inputs, old, &View::base) == 1;
   }

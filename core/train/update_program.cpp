@@ -66,7 +66,7 @@ Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& exec
   const auto others = plan.cut.other_updates();
   if (!others) return others.error();
   if (!others->updates().empty()) {
-    if (auto done = self->add_piece(plan, *others, {}, 1); !done) return done.error();
+    if (auto done = self->add_piece(plan, *others, {}, false); !done) return done.error();
   }
   return self;
 }
@@ -104,69 +104,46 @@ Result<void> UpdateProgram::add_own_members(const Plan& plan) {
     if (plan.cut.kind(number) == Kind::together) continue;
     const bool on_host = plan.bank(range.bank).values->host_data() != nullptr;
     const bool one_by_one = on_host && plan.cut.kind(number) == Kind::apart && !plan.cut.is_elementwise(number);
-    const std::int64_t at_a_time = one_by_one ? 1 : range.count;
-    const auto graph = plan.cut.updates_of(number, at_a_time);
+    const auto graph = plan.cut.updates_of(number, one_by_one ? 1 : range.count);
     if (!graph) return graph.error();
-    if (auto done = add_piece(plan, *graph, range, at_a_time); !done) return done;
+    if (auto done = add_piece(plan, *graph, range, one_by_one); !done) return done;
   }
   return {};
 }
 
 Result<void> UpdateProgram::add_piece(const Plan& plan, const graph::Graph& graph, const MemberRange& range,
-                                      std::int64_t at_a_time) {
-  Piece piece;
-  piece.first = range.first;
-  piece.count = std::max<std::int64_t>(range.count, 1);
-  piece.at_a_time = at_a_time;
-  auto program = executor_->compile(graph);
+                                      bool one_by_one) {
+  const bool is_of_bank = range.count > 0;
+  const auto own = is_of_bank ? plan.cut.leaves_of(plan.in_cut(range.bank)) : std::vector<std::string>();
+  auto program = one_by_one ? executor_->compile_members(graph, {range.count, own}) : executor_->compile(graph);
   if (!program) return program.error();
-  piece.program = std::move(*program);
   for (const graph::Leaf& leaf : graph.leaves()) {
-    if (auto done = bind_leaf(plan, leaf.name, range, piece); !done) return done;
+    const bool has_members = std::ranges::find(own, leaf.name) != own.end();
+    if (auto done = bind_leaf(plan, leaf.name, has_members ? range : MemberRange{}, **program); !done) return done;
   }
-  if (auto done = bind_members(piece, piece.first); !done) return done;
-  pieces_.push_back(std::move(piece));
+  pieces_.push_back(std::move(*program));
   return {};
 }
 
+// To the memory of the range's members, or where it has none to all of it.
 Result<void> UpdateProgram::bind_leaf(const Plan& plan, const std::string& name, const MemberRange& range,
-                                      Piece& piece) {
+                                      graph::Program& program) {
   const auto scalar = std::ranges::find(plan.build.scalars, name, &plugins::StepScalar::leaf);
-  if (scalar != plan.build.scalars.end()) return scalars_.add(*piece.program, *scalar);
-  if (name == kScaleLeaf || name == kClipLeaf) return scalars_.add(*piece.program, name);
+  if (scalar != plan.build.scalars.end()) return scalars_.add(program, *scalar);
+  if (name == kScaleLeaf || name == kClipLeaf) return scalars_.add(program, name);
 
-  const auto add = [&](const graph::BufferPtr& buffer, bool has_members, const Bank& bank) -> Result<void> {
-    piece.leaves.push_back({name, buffer, has_members ? buffer->size_bytes() / bank.members.size() : 0});
-    return {};
+  const auto bind = [&](const graph::BufferPtr& buffer) {
+    const std::size_t of_member = buffer->size_bytes() / std::max<std::size_t>(plan.bank(range.bank).members.size(), 1);
+    return program.bind(name, {buffer, of_member * static_cast<std::size_t>(range.first)});
   };
-  const bool is_of_bank = range.count > 0;
   for (const std::size_t number : plan.owned) {
     const Bank& bank = plan.bank(number);
-    if (name == bank.name) return add(bank.values, is_of_bank, bank);
-    if (name == gradient_leaf(bank)) return add(bank.gradients, is_of_bank, bank);
+    if (name == bank.name) return bind(bank.values);
+    if (name == gradient_leaf(bank)) return bind(bank.gradients);
   }
   const auto state = plan.states.entries().find(name);
-  if (state == plan.states.entries().end()) return Error{Code::internal, name, "is a leaf of the update that nothing is tied to"};
-  const auto own = is_of_bank ? plan.cut.leaves_of(plan.in_cut(range.bank)) : std::vector<std::string>();
-  return add(state->second.buffer, std::ranges::find(own, name) != own.end(), plan.bank(range.bank));
-}
-
-Result<void> UpdateProgram::bind_members(Piece& piece, std::int64_t first) {
-  for (const Piece::Leaf& leaf : piece.leaves) {
-    const std::size_t offset = leaf.bytes_of_member * static_cast<std::size_t>(first);
-    if (auto done = piece.program->bind(leaf.name, {leaf.buffer, offset}); !done) return done;
-  }
-  return {};
-}
-
-Result<void> UpdateProgram::run_piece(Piece& piece, const graph::RunKey& key) {
-  for (std::int64_t at = 0; at < piece.count; at += piece.at_a_time) {
-    if (piece.at_a_time < piece.count) {
-      if (auto done = bind_members(piece, piece.first + at); !done) return done;
-    }
-    if (auto done = piece.program->run(key); !done) return done;
-  }
-  return {};
+  if (state != plan.states.entries().end()) return bind(state->second.buffer);
+  return Error{Code::internal, name, "is a leaf of the update that nothing is tied to"};
 }
 
 Result<void> UpdateProgram::run(const caddie_step& step, const graph::RunKey& key) {
@@ -178,8 +155,8 @@ Result<void> UpdateProgram::run(const caddie_step& step, const graph::RunKey& ke
   }
   if (auto done = scalars_.set(step); !done) return done;
   if (auto done = scalars_.set(kScaleLeaf, static_cast<float>(step.scale)); !done) return done;
-  for (Piece& piece : pieces_) {
-    if (auto done = run_piece(piece, key); !done) return done;
+  for (const auto& piece : pieces_) {
+    if (auto done = piece->run(key); !done) return done;
   }
   return parameter_arrays_.hand_out(*executor_, peers_);
 }
@@ -195,7 +172,7 @@ Result<double> UpdateProgram::gradient_norm() {
 
 std::size_t UpdateProgram::program_arena() const {
   std::size_t bytes = 0;
-  for (const Piece& piece : pieces_) bytes += piece.program->arena_bytes();
+  for (const auto& piece : pieces_) bytes += piece->arena_bytes();
   return bytes;
 }
 

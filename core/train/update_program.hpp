@@ -49,34 +49,22 @@ class UpdateProgram {
   [[nodiscard]] std::size_t program_arena() const;
 
  private:
-  // A range of a bank's members, so many at a time; or what belongs to no bank.
-  struct Piece {
-    struct Leaf {
-      std::string name;
-      graph::BufferPtr buffer;
-      std::size_t bytes_of_member = 0;  // 0: the same for all
-    };
-    std::unique_ptr<graph::Program> program;
-    std::vector<Leaf> leaves;
-    std::int64_t first = 0, count = 1, at_a_time = 1;
-  };
   struct Plan;
 
   UpdateProgram(graph::Executor& executor, const Options& options, const Peers& peers)
       : executor_(&executor), options_(options), peers_(peers), scalars_(executor) {}
   Result<void> deal(const Plan& plan);
   Result<void> add_own_members(const Plan& plan);
-  Result<void> add_piece(const Plan& plan, const graph::Graph& graph, const MemberRange& range, std::int64_t at_a_time);
-  Result<void> bind_leaf(const Plan& plan, const std::string& name, const MemberRange& range, Piece& piece);
-  static Result<void> bind_members(Piece& piece, std::int64_t first);
-  Result<void> run_piece(Piece& piece, const graph::RunKey& key);
+  Result<void> add_piece(const Plan& plan, const graph::Graph& graph, const MemberRange& range, bool one_by_one);
+  Result<void> bind_leaf(const Plan& plan, const std::string& name, const MemberRange& range, graph::Program& program);
 
   graph::Executor* executor_;
   Options options_;
   Peers peers_;
   Shares shares_;
   bool needs_all_gradients_ = false;
-  std::vector<Piece> pieces_;  // in the order they run
+  // Of ranges of banks' members, then of what belongs to no bank; in the order they run.
+  std::vector<std::unique_ptr<graph::Program>> pieces_;
   ScalarInputs scalars_;
   GradientNorm norm_;
   std::optional<double> last_norm_;

@@ -18,7 +18,7 @@ std::vector<Chapter> examine(const std::filesystem::path& program, Libraries& li
   for (Finding& finding : find_plugins(program)) machine.findings.push_back(std::move(finding));
   machine.findings.push_back(find_corpus());
   chapters.push_back({"several processes", {find_mpi(program)}});
-  Chapter& cuda = chapters.emplace_back(Chapter{"the cuda backend", {find_cuda_backend(program)}});
+  Chapter& cuda = chapters.emplace_back(Chapter{"the cuda backend", {find_cuda_backend(program, libraries)}});
   for (Finding& finding : find_graphics(libraries)) cuda.findings.push_back(std::move(finding));
   for (Finding& finding : find_toolkit(libraries)) cuda.findings.push_back(std::move(finding));
   return chapters;

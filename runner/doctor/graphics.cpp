@@ -105,9 +105,9 @@ std::optional<std::string> nccl_version(Libraries& libraries, void* library) {
 }
 
 const std::array<Part, 5>& parts() {
-  static constexpr const char* kToolkit = "the cuda backend needs it: install the CUDA Toolkit, or set CUDA_HOME";
+  static constexpr const char* kToolkit = "the cuda backend needs it: install the CUDA Toolkit";
   static const std::array<Part, 5> all = {
-      {{"cuda runtime", {"libcudart.so.13", "libcudart.so.12"}, runtime_version, kToolkit},
+      {{"cuda runtime", {"libcudart.so.13", "libcudart.so.12"}, runtime_version, ""},
        {"cublaslt", {"libcublasLt.so.13", "libcublasLt.so.12"}, cublas_version, kToolkit},
        {"nvrtc", {"libnvrtc.so.13", "libnvrtc.so.12"}, nvrtc_version, kToolkit},
        {"cudnn", {"libcudnn.so.9", "libcudnn.so.8"}, cudnn_version, ""},

@@ -115,10 +115,14 @@ Finding find_mpi(const fs::path& program) {
   return {"mpi", State::found, fmt::format("{}, {}", library->filename().string(), launcher.string()), ""};
 }
 
-Finding find_cuda_backend(const fs::path& program) {
+Finding find_cuda_backend(const fs::path& program, Libraries& libraries) {
   const auto library = own_library(program, "libcaddie_cuda.so");
-  if (library) return {"cuda backend", State::found, library->string(), ""};
-  return {"cuda backend", State::missing, "this build has none", "build Caddie where CMake finds a CUDA Toolkit"};
+  if (!library)
+    return {"cuda backend", State::missing, "this build has none", "build Caddie where CMake finds a CUDA Toolkit"};
+  std::string why;
+  if (libraries.open(library->string(), &why) != nullptr) return {"cuda backend", State::found, library->string(), ""};
+  return {"cuda backend", State::missing, fmt::format("{} cannot be loaded: {}", library->string(), why),
+          "install cuBLASLt and NVRTC of this version; LD_LIBRARY_PATH may name where they are"};
 }
 
 }  // namespace caddie::doctor

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runner/doctor/finding.hpp"
+#include "runner/doctor/libraries.hpp"
 
 namespace caddie::doctor {
 
@@ -15,7 +16,7 @@ std::vector<Finding> find_plugins(const std::filesystem::path& program);
 Finding find_corpus();
 // Caddie's own MPI library and mpirun.
 Finding find_mpi(const std::filesystem::path& program);
-// Caddie's own library for the cuda backend.
-Finding find_cuda_backend(const std::filesystem::path& program);
+// Caddie's own library for the cuda backend, and whether what it needs is there.
+Finding find_cuda_backend(const std::filesystem::path& program, Libraries& libraries);
 
 }  // namespace caddie::doctor

@@ -1,14 +1,13 @@
 #include "runner/pipeline/cuda_library.hpp"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <boost/dll/shared_library.hpp>
 #include <cstring>
 #include <filesystem>
 
 #include "core/base/installation.hpp"
 #include "core/cuda/library.hpp"
-#include "core/base/installation.hpp"
 #include "runner/pipeline/workbench.hpp"
 
 namespace caddie::pipeline {
@@ -28,18 +27,17 @@ std::filesystem::path library_file() {
 }
 
 // Never unloaded: executors live on.
-boost::dll::shared_library* loaded(const std::filesystem::path& file, std::string& why) {
-  static boost::dll::shared_library* library = nullptr;
-  if (library != nullptr) return library;
-  auto made = std::make_unique<boost::dll::shared_library>();
-  try {
-    made->load(file.string(), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
-  } catch (const std::exception& error) {
-    why = error.what();
-    return nullptr;
-  }
-  library = made.release();
+void* loaded(const std::filesystem::path& file, std::string& why) {
+  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) why = ::dlerror();
   return library;
+}
+
+// nullptr where the library is of another build.
+cuda::LibraryEntry* entry_of(void* library) {
+  const auto* build = static_cast<const char* const*>(::dlsym(library, cuda::kLibraryBuild));
+  if (build == nullptr || std::strcmp(*build, CADDIE_VERSION) != 0) return nullptr;
+  return reinterpret_cast<cuda::LibraryEntry*>(::dlsym(library, cuda::kLibraryEntry));
 }
 
 }  // namespace
@@ -51,19 +49,19 @@ Result<std::unique_ptr<graph::Executor>> make_cuda_executor(const graph::Executo
                               "where the CUDA toolkit is, or use the backend \"cpu\"", kFile));
   }
   std::string why;
-  boost::dll::shared_library* library = loaded(file, why);
+  void* library = loaded(file, why);
   if (library == nullptr) {
     return refuse(fmt::format("{} cannot be loaded: {}; install the CUDA toolkit's libraries (cuBLASLt, NVRTC), or use "
                               "the backend \"cpu\"", file.string(), why));
   }
-  if (!library->has(cuda::kLibraryEntry) || !library->has(cuda::kLibraryBuild) ||
-      std::strcmp(library->get<const char* const>(cuda::kLibraryBuild), CADDIE_VERSION) != 0) {
+  cuda::LibraryEntry* entry = entry_of(library);
+  if (entry == nullptr) {
     return refuse(fmt::format("{} is not of this program's build; install both from one build", file.string()));
   }
   cuda::LibraryRequest request;
   request.options = options;
   if (const auto folder = cache_folder(); !folder.empty()) request.cache_folder = folder / "kernels";
-  library->get<cuda::LibraryEntry>(cuda::kLibraryEntry)(request);
+  entry(request);
   if (!request.made && request.made.error().where.empty()) {
     return Error{request.made.error().code, "/compute/backend", request.made.error().text};
   }

@@ -41,9 +41,8 @@ class ListingDevice final : public Device {
   }
 
   Result<void> launch(KernelId, std::uint32_t, std::span<std::byte* const>) override { return {}; }
-  Result<void> multiply(std::uint32_t, const std::byte*, const std::byte*, std::byte*, std::byte*) override {
-    return {};
-  }
+  bool fuses(const Product&) override { return true; }
+  Result<void> multiply(std::uint32_t, const ProductMemory&) override { return {}; }
   Result<void> copy(std::byte*, const std::byte*, std::size_t) override { return {}; }
   Result<std::unique_ptr<Recording>> record(const std::function<Result<void>()>&) override {
     return std::make_unique<Recording>();

@@ -3,14 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "runner/doctor/doctor.hpp"
 #include "runner/doctor/graphics.hpp"
+#include "runner/doctor/machine.hpp"
 
 namespace caddie::doctor {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 class MadeUp final : public Libraries {
@@ -121,6 +125,27 @@ TEST(Toolkit, VersionsAsTheirLibrariesCountThem) {
   EXPECT_EQ(found.at("cudnn").state, State::broken);
   EXPECT_EQ(found.at("nvrtc").state, State::missing);
   EXPECT_THAT(found.at("nvrtc").advice, HasSubstr("install the CUDA Toolkit"));
+}
+
+// The backend's library is there; what it needs is not, or is.
+TEST(CudaBackend, IsThereWhenItCanBeLoaded) {
+  const fs::path folder = fs::canonical(testing::TempDir()) / "doctor-installation";
+  const fs::path library = folder / "lib/caddie/libcaddie_cuda.so";
+  fs::remove_all(folder);
+  fs::create_directories(library.parent_path());
+  const fs::path program = folder / "bin/caddie";
+  fs::create_directories(program.parent_path());
+  std::ofstream(program) << "program";
+  MadeUp made_up;
+  EXPECT_EQ(find_cuda_backend(program, made_up).text, "this build has none");
+  std::ofstream(library) << "library";
+  const Finding finding = find_cuda_backend(program, made_up);
+  EXPECT_EQ(finding.state, State::missing);
+  EXPECT_THAT(finding.text, HasSubstr("cannot open shared object file"));
+  EXPECT_THAT(finding.advice, HasSubstr("cuBLASLt"));
+  made_up.libraries[library.string()] = {};
+  EXPECT_EQ(find_cuda_backend(program, made_up).state, State::found);
+  fs::remove_all(folder);
 }
 
 TEST(Doctor, OnlyWhatTheProcessorNeedsIsFatal) {

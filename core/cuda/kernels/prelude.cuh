@@ -70,6 +70,13 @@ __device__ inline void store(float* p, float x) { *p = x; }
 __device__ inline void store(bf16* p, float x) { *p = to_bf16(x); }
 __device__ inline void store(int* p, int x) { *p = x; }
 
+// Stores and gives back.
+template <class T>
+__device__ inline float stored(T* p, float x) {
+  store(p, x);
+  return x;
+}
+
 // Four elements side by side; the address is a multiple of the whole.
 __device__ inline void load4(float* to, const float* p) {
   const float4x x = *(const float4x*)p;
@@ -120,6 +127,11 @@ __device__ inline float op_abs(float a) { return fabsf(a); }
 __device__ inline int op_abs(int a) { return a < 0 ? op_neg(a) : a; }
 __device__ inline float op_sign(float a) { return (float)((a > 0.0f) - (a < 0.0f)); }
 __device__ inline int op_sign(int a) { return (a > 0) - (a < 0); }
+
+// GELU in the tanh form.
+__device__ inline float op_gelu(float x) {
+  return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
+}
 
 // Towards zero; beyond 32 bits the nearest end, not a number gives 0.
 __device__ inline int op_to_int(float x) {

@@ -1,5 +1,6 @@
 // c [batch, M, N] = a [batch, M, K] b [batch, K, N] for operands of any strides: tiles of 32 x 32, two columns a row
-// of threads apart. For products that cuBLASLt does not take or that are too small for it.
+// of threads apart. For products that cuBLASLt does not take or that are too small for it. EPILOGUE(x, e, n) is what
+// becomes of the sum x of element e, counted from c, in column n.
 extern "C" __global__ void KERNEL(const Pointers at) {
   const int tiles_n = (N + 31) / 32, tiles_m = (M + 31) / 32;
   const int tile = (int)(blockIdx.x % (tiles_n * tiles_m));
@@ -7,7 +8,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const i64 b0 = batch / (BATCH_1 * BATCH_2), b1 = batch / BATCH_2 % BATCH_1, b2 = batch % BATCH_2;
   const A_T* a = (const A_T*)at.p[0] + b0 * A_BATCH_0 + b1 * A_BATCH_1 + b2 * A_BATCH_2;
   const B_T* b = (const B_T*)at.p[1] + b0 * B_BATCH_0 + b1 * B_BATCH_1 + b2 * B_BATCH_2;
-  C_T* c = (C_T*)at.p[2] + batch * M * N;
+  C_T* c = (C_T*)at.p[2];
   const int row0 = tile / tiles_n * 32, column0 = tile % tiles_n * 32;
   const int x = (int)(threadIdx.x & 31), y = (int)(threadIdx.x >> 5);
   __shared__ float left[32][33], right[32][33];
@@ -30,6 +31,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   }
   for (int n = 0; n < 4; ++n) {
     const int row = row0 + y + 8 * n, column = column0 + x;
-    if (row < M && column < N) store(c + (i64)row * N + column, sum[n]);
+    const i64 e = batch * M * N + (i64)row * N + column;
+    if (row < M && column < N) store(c + e, EPILOGUE(sum[n], e, column));
   }
 }

@@ -47,7 +47,7 @@ struct LoadedKernel {
 class CudaDevice final : public Device {
  public:
   CudaDevice(int architecture, const CudaDeviceOptions& options)
-      : compiler_(architecture, options.cache_folder), threads_(options.threads) {}
+      : compiler_(architecture, options.cache_folder), major_(architecture / 10), threads_(options.threads) {}
 
   ~CudaDevice() override {
     cudaStreamSynchronize(stream_);
@@ -127,9 +127,14 @@ class CudaDevice final : public Device {
                                     dim3(kernel.source.block), arguments, kernel.source.shared_bytes, stream_),
                    kernel.source.name.c_str());
   }
-  Result<void> multiply(std::uint32_t plan, const std::byte* a, const std::byte* b, std::byte* c,
-                        std::byte* workspace) override {
-    return products_->multiply(plan, a, b, c, workspace, stream_);
+  // GELU is a kernel of its own, and a slow one, before Hopper (karpathy/llm.c, PR 653) and again on compute capability
+  // 12 (sgl-project/sglang, PR 34350).
+  bool fuses(const Product& product) override {
+    const bool good_at_it = product.activation != graph::Activation::gelu || (major_ >= 9 && major_ < 12);
+    return good_at_it && products_->plan(product).ok();
+  }
+  Result<void> multiply(std::uint32_t plan, const ProductMemory& memory) override {
+    return products_->multiply(plan, memory, stream_);
   }
   Result<void> copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
     return checked(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "a copy");
@@ -195,6 +200,7 @@ class CudaDevice final : public Device {
   }
 
   KernelCompiler compiler_;
+  int major_;  // compute capability
   int threads_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Products> products_;

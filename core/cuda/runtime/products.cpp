@@ -56,6 +56,14 @@ struct Preference {
   }
 };
 
+cublasLtEpilogue_t epilogue_of(const Product& p) {
+  std::uint32_t bits = 0;
+  if (p.has_bias) bits |= CUBLASLT_EPILOGUE_BIAS;
+  if (p.activation == graph::Activation::relu) bits |= CUBLASLT_EPILOGUE_RELU;
+  if (p.activation == graph::Activation::gelu) bits |= p.keeps ? CUBLASLT_EPILOGUE_GELU_AUX : CUBLASLT_EPILOGUE_GELU;
+  return bits == 0 ? CUBLASLT_EPILOGUE_DEFAULT : static_cast<cublasLtEpilogue_t>(bits);
+}
+
 }  // namespace
 
 struct Products::Plan {
@@ -71,17 +79,29 @@ struct Products::Plan {
   ~Plan() {
     if (description != nullptr) cublasLtMatmulDescDestroy(description);
   }
+
+  template <class Value>
+  cublasStatus_t set(cublasLtMatmulDescAttributes_t key, const Value& value) const {
+    return cublasLtMatmulDescSetAttribute(description, key, &value, sizeof value);
+  }
+  cublasStatus_t describe() const;
 };
 
 Products::~Products() {
   plans_.clear();
   if (handle_ != nullptr) cublasLtDestroy(handle_);
+  cudaFree(betas_);
 }
 
 Result<std::unique_ptr<Products>> Products::make() {
   std::unique_ptr<Products> made(new Products());
   if (const auto status = cublasLtCreate(&made->handle_); status != CUBLAS_STATUS_SUCCESS) {
     return error_of(status, "starting it");
+  }
+  constexpr float kBetas[] = {0, 1};
+  if (cudaMalloc(reinterpret_cast<void**>(&made->betas_), sizeof kBetas) != cudaSuccess ||
+      cudaMemcpy(made->betas_, kBetas, sizeof kBetas, cudaMemcpyHostToDevice) != cudaSuccess) {
+    return Error{Code::device, "", "cuBLASLt: no device memory for two factors"};
   }
   return made;
 }
@@ -97,6 +117,26 @@ Result<ProductPlan> Products::plan(const Product& product) {
   return ProductPlan{static_cast<std::uint32_t>(found - plans_.begin()), (*found)->workspace_bytes};
 }
 
+// Transposes, and what happens to the sums. The library's matrices run down columns, so its rows are our columns: a
+// bias has one element for each.
+cublasStatus_t Products::Plan::describe() const {
+  const Product& p = product;
+  auto status = set(CUBLASLT_MATMUL_DESC_TRANSA, b.operation);
+  if (status == CUBLAS_STATUS_SUCCESS) status = set(CUBLASLT_MATMUL_DESC_TRANSB, a.operation);
+  if (status == CUBLAS_STATUS_SUCCESS && p.scaled)
+    status = set(CUBLASLT_MATMUL_DESC_POINTER_MODE, std::int32_t{CUBLASLT_POINTER_MODE_DEVICE});
+  if (status == CUBLAS_STATUS_SUCCESS) status = set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
+  // The search for an algorithm takes the alignment from addresses it does not follow.
+  const void* aligned = reinterpret_cast<const void*>(std::uintptr_t{16});
+  if (status == CUBLAS_STATUS_SUCCESS && p.has_bias) status = set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, aligned);
+  if (status != CUBLAS_STATUS_SUCCESS || !p.keeps) return status;
+  status = set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aligned);
+  if (status == CUBLAS_STATUS_SUCCESS) status = set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.c.row_stride);
+  if (status == CUBLAS_STATUS_SUCCESS && p.batch > 1)
+    status = set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, p.c.batch_stride);
+  return status;
+}
+
 // c^T = b^T a^T: the library's first operand is b.
 Result<std::unique_ptr<Products::Plan>> Products::make_plan(const Product& p) const {
   auto plan = std::make_unique<Plan>();
@@ -105,12 +145,7 @@ Result<std::unique_ptr<Products::Plan>> Products::make_plan(const Product& p) co
   if (status == CUBLAS_STATUS_SUCCESS) status = plan->a.make(p.a, p.m, p.k, p.batch);
   if (status == CUBLAS_STATUS_SUCCESS) status = plan->b.make(p.b, p.k, p.n, p.batch);
   if (status == CUBLAS_STATUS_SUCCESS) status = plan->c.make(p.c, p.m, p.n, p.batch);
-  const auto set = [&](cublasLtMatmulDescAttributes_t key, cublasOperation_t operation) {
-    if (status != CUBLAS_STATUS_SUCCESS) return;
-    status = cublasLtMatmulDescSetAttribute(plan->description, key, &operation, sizeof operation);
-  };
-  set(CUBLASLT_MATMUL_DESC_TRANSA, plan->b.operation);
-  set(CUBLASLT_MATMUL_DESC_TRANSB, plan->a.operation);
+  if (status == CUBLAS_STATUS_SUCCESS) status = plan->describe();
   Preference preference;
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference.handle);
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t key, const auto& value) {
@@ -138,14 +173,20 @@ Result<std::unique_ptr<Products::Plan>> Products::make_plan(const Product& p) co
   return plan;
 }
 
-Result<void> Products::multiply(std::uint32_t number, const void* a, const void* b, void* c, void* workspace,
-                                cudaStream_t stream) const {
+Result<void> Products::multiply(std::uint32_t number, const ProductMemory& at, cudaStream_t stream) const {
   const Plan& plan = *plans_[number];
-  const float one = 1;
-  const float beta = plan.product.accumulates ? 1 : 0;
-  const auto status = cublasLtMatmul(handle_, plan.description, &one, b, plan.b.handle, a, plan.a.handle, &beta, c,
-                                     plan.c.handle, c, plan.c.handle, &plan.algorithm, workspace,
-                                     plan.workspace_bytes, stream);
+  const Product& p = plan.product;
+  auto status = CUBLAS_STATUS_SUCCESS;
+  if (p.has_bias) status = plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, at.bias);
+  if (status == CUBLAS_STATUS_SUCCESS && p.keeps) status = plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, at.before);
+  const void* alpha = p.scaled ? static_cast<const void*>(at.scale) : &p.alpha;
+  const void* beta = p.scaled ? static_cast<const void*>(betas_ + (p.beta != 0 ? 1 : 0)) : &p.beta;
+  const void* addend = at.addend != nullptr ? at.addend : at.c;
+  if (status == CUBLAS_STATUS_SUCCESS) {
+    status = cublasLtMatmul(handle_, plan.description, alpha, at.b, plan.b.handle, at.a, plan.a.handle, beta, addend,
+                            plan.c.handle, at.c, plan.c.handle, &plan.algorithm, at.workspace, plan.workspace_bytes,
+                            stream);
+  }
   if (status != CUBLAS_STATUS_SUCCESS) return error_of(status, "a product");
   return {};
 }

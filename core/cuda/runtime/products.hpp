@@ -19,8 +19,7 @@ class Products {
   Products& operator=(const Products&) = delete;
 
   Result<ProductPlan> plan(const Product& product);
-  Result<void> multiply(std::uint32_t plan, const void* a, const void* b, void* c, void* workspace,
-                        cudaStream_t stream) const;
+  Result<void> multiply(std::uint32_t plan, const ProductMemory& memory, cudaStream_t stream) const;
 
  private:
   struct Plan;
@@ -29,6 +28,7 @@ class Products {
 
   cublasLtHandle_t handle_ = nullptr;
   std::vector<std::unique_ptr<Plan>> plans_;
+  float* betas_ = nullptr;  // 0 and 1 in device memory: alpha and beta are there together or not at all
 };
 
 }  // namespace caddie::cuda

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <numbers>
 #include <string_view>
 
 #include "test_paths.hpp"
@@ -70,6 +73,7 @@ class Emulator final : public EmulatedDevice {
   Emulator() : kernels_(CADDIE_CXX_COMPILER, std::filesystem::path(CADDIE_BUILD_DIR) / "tests/cuda/simt-kernels") {}
 
   void reverse_order(bool reversed) override { reversed_ = reversed; }
+  void fuse_epilogues(bool fuses) override { fuses_ = fuses; }
   [[nodiscard]] std::size_t kernels() const override { return kernels_.size(); }
 
   Result<cuda::DeviceMemoryPtr> allocate(std::size_t bytes, const char* what) override {
@@ -116,11 +120,11 @@ class Emulator final : public EmulatedDevice {
       return {};
     });
   }
-  Result<void> multiply(std::uint32_t plan, const std::byte* a, const std::byte* b, std::byte* c,
-                        std::byte* workspace) override {
-    return issue([this, plan, a, b, c, workspace]() -> Result<void> {
-      std::memset(workspace, 0xFF, 64);
-      multiply(products_[plan], a, b, c);
+  bool fuses(const cuda::Product&) override { return fuses_; }
+  Result<void> multiply(std::uint32_t plan, const cuda::ProductMemory& memory) override {
+    return issue([this, plan, memory]() -> Result<void> {
+      std::memset(memory.workspace, 0xFF, 64);
+      multiply(products_[plan], memory);
       return {};
     });
   }
@@ -164,20 +168,31 @@ class Emulator final : public EmulatedDevice {
     return {};
   }
 
-  static void multiply(const cuda::Product& p, const std::byte* a, const std::byte* b, std::byte* c) {
+  static float with_epilogue(const cuda::Product& p, const cuda::ProductMemory& at, double x, std::int64_t element,
+                             std::int64_t column) {
+    x *= static_cast<double>(p.scaled ? read(at.scale, 0, false) : p.alpha);
+    if (p.beta != 0) x += static_cast<double>(p.beta) * static_cast<double>(read(at.addend, element, p.c.narrow));
+    if (p.has_bias) x += static_cast<double>(read(at.bias, column, p.c.narrow));
+    if (p.keeps) write(at.before, element, p.c.narrow, static_cast<float>(x));
+    if (p.activation == graph::Activation::relu) x = std::max(x, 0.0);
+    if (p.activation == graph::Activation::gelu)
+      x *= 0.5 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    return static_cast<float>(x);
+  }
+
+  static void multiply(const cuda::Product& p, const cuda::ProductMemory& at) {
     for (std::int64_t n = 0; n < p.batch; ++n) {
       for (std::int64_t row = 0; row < p.m; ++row) {
         for (std::int64_t column = 0; column < p.n; ++column) {
           double sum = 0;
           for (std::int64_t k = 0; k < p.k; ++k) {
-            sum += static_cast<double>(read(a, n * p.a.batch_stride + row * p.a.row_stride + k * p.a.column_stride,
+            sum += static_cast<double>(read(at.a, n * p.a.batch_stride + row * p.a.row_stride + k * p.a.column_stride,
                                             p.a.narrow)) *
-                   static_cast<double>(read(b, n * p.b.batch_stride + k * p.b.row_stride + column * p.b.column_stride,
+                   static_cast<double>(read(at.b, n * p.b.batch_stride + k * p.b.row_stride + column * p.b.column_stride,
                                             p.b.narrow));
           }
-          const std::int64_t at = n * p.c.batch_stride + row * p.c.row_stride + column * p.c.column_stride;
-          if (p.accumulates) sum += static_cast<double>(read(c, at, p.c.narrow));
-          write(c, at, p.c.narrow, static_cast<float>(sum));
+          const std::int64_t e = n * p.c.batch_stride + row * p.c.row_stride + column * p.c.column_stride;
+          write(at.c, e, p.c.narrow, with_epilogue(p, at, sum, e, column));
         }
       }
     }
@@ -189,6 +204,7 @@ class Emulator final : public EmulatedDevice {
   std::vector<std::chrono::steady_clock::time_point> marks_;
   Calls* recording_ = nullptr;
   bool reversed_ = false;
+  bool fuses_ = true;
 };
 
 }  // namespace

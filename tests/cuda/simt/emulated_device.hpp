@@ -13,6 +13,8 @@ class EmulatedDevice : public cuda::Device {
  public:
   // From the last thread of the last block to the first.
   virtual void reverse_order(bool reversed) = 0;
+  // Whether products take biases and activations (Device::fuses).
+  virtual void fuse_epilogues(bool fuses) = 0;
   // Kernels known so far, for counting.
   [[nodiscard]] virtual std::size_t kernels() const = 0;
 };
