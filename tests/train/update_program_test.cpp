@@ -67,6 +67,7 @@ class ThreeSteps {
     return optimizer_owner(*object);
   };
   Use optimizer;
+  graph::Precision precision = graph::Precision::f32;
 
   [[nodiscard]] Bytes with(int ranks) const {
     std::mutex mutex;
@@ -81,7 +82,7 @@ class ThreeSteps {
 
  private:
   Bytes on_rank(comm::ProcessGroup* group, std::mutex& mutex) const {
-    const auto executor = cpu::make_cpu_executor({2});
+    const auto executor = cpu::make_cpu_executor({.threads = 2, .precision = precision});
     std::unique_lock lock(mutex);  // plugins are made one after another
     std::vector<plugins::Object> objects;
     if (!optimizer.id.empty()) objects.push_back(make_plugin("optimizer", optimizer.id, optimizer.config));
@@ -167,6 +168,7 @@ TEST_P(SharedUpdates, HaveTheBitsOfOneProcess) {
   expect_bits_of_one(run);
   run.clip_norm = 0;
   run.averagers = {};
+  run.precision = graph::Precision::bf16;
   expect_bits_of_one(run);
 }
 
