@@ -184,7 +184,7 @@ constexpr std::string_view kText = R"json({
       "backend": { "type": "string", "enum": ["cpu", "cuda", "reference"], "default": "cpu",
         "description": "Executor; `reference` is the slow, plain one that the others are tested against." },
       "threads": { "type": "integer", "minimum": 0, "maximum": 4096, "default": 0,
-        "description": "Threads on the CPU; 0 is all. Does not change results." },
+        "description": "Threads on the CPU; 0 is all, or of several processes on a machine the share of each. Does not change results." },
       "precision": { "type": "string", "enum": ["fp32", "bf16"], "default": "fp32",
         "description": "Of products and attention. bf16: factors are rounded to bfloat16, sums are in fp32; on the cpu only where the processor has the tile unit (AMX), elsewhere it computes in fp32. On cuda activations are kept in bfloat16 too." }
     } },

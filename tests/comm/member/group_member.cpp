@@ -74,7 +74,7 @@ int main() {
     return 8;
   }
   comm::ProcessGroup& group = **opened;
-  for (const std::size_t count : {1, 3, 1023, 4096, 100'000}) exchange(group, count);
+  for (const std::size_t count : std::initializer_list<std::size_t>{1, 3, 1023, 4096, 100'000}) exchange(group, count);
   const auto ranks = comm::everybodys(group, group.rank());
   expect(group, ranks ? Result<void>() : Result<void>(ranks.error()),
          ranks && static_cast<int>(ranks->size()) == group.size() && ranks->back() == group.size() - 1, "everybodys");
