@@ -8,6 +8,8 @@ namespace caddie::cpu {
 struct StripTable {
   StripFunction (*function)(StripOp);  // nullptr for what only plain.cpp has
   StripReduction (*reduction)(Reduce);
+  void (*widen)(float* out, const std::uint16_t* x, std::int64_t n);
+  void (*narrow)(std::uint16_t* out, const float* x, std::int64_t n);
 };
 
 namespace portable { extern const StripTable strip_table; }

@@ -1,5 +1,6 @@
 // Vector loops of the strip functions.
 #include "core/cpu/kernels/per_isa/simd_math.hpp"
+#include "core/cpu/kernels/per_isa/strip.hpp"
 #include "core/cpu/strips/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -315,9 +316,17 @@ StripFunction function(StripOp op) {
   }
 }
 
+void widen(float* out, const std::uint16_t* x, std::int64_t n) {
+  for_strips(n, [&](std::int64_t i, std::int64_t count) { store_some(out + i, load_bf16(x + i, count), count); });
+}
+
+void narrow(std::uint16_t* out, const float* x, std::int64_t n) {
+  for_strips(n, [&](std::int64_t i, std::int64_t count) { store_bf16(out + i, load_some(x + i, count), count); });
+}
+
 }  // namespace
 
 extern const StripTable strip_table;
-const StripTable strip_table{function, reduction};
+const StripTable strip_table{function, reduction, widen, narrow};
 
 }  // namespace caddie::cpu::CADDIE_ISA
