@@ -50,7 +50,17 @@ inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t colum
   }
 }
 
+// Nothing but rounding.
+inline void narrow_rows(std::int64_t rows, std::int64_t columns, const Finishing& f) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for_strips(columns, [&](std::int64_t j, std::int64_t n) {
+      store_bf16(f.narrow + i * f.ld + j, load_some(f.from + i * f.from_ld + j, n), n);
+    });
+  }
+}
+
 inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, const Finishing& f) {
+  if (f.narrow != nullptr && e.is_plain()) return narrow_rows(rows, columns, f);
   switch (e.activation) {
     case Activation::none: return finish_rows<Activation::none>(e, rows, columns, f);
     case Activation::relu: return finish_rows<Activation::relu>(e, rows, columns, f);
