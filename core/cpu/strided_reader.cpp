@@ -82,7 +82,45 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   return {space, false};
 }
 
+// Without padding: runs are often short, so nothing is called for one.
+void StridedReader::copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const {
+  const std::size_t last = axis_count_ - 1;
+  const std::int64_t length = axes_[last].length;
+  const std::int64_t stride = axes_[last].stride;
+  std::array<std::int64_t, graph::Shape::kMaxRank> index{};
+  const float* run = base + offset_;
+  std::int64_t rest = first / length;
+  for (std::size_t axis = last; axis-- > 0;) {
+    index[axis] = rest % axes_[axis].length;
+    rest /= axes_[axis].length;
+    run += index[axis] * axes_[axis].stride;
+  }
+  std::int64_t from = first % length;
+  while (true) {
+    const std::int64_t count = std::min(n, length - from);
+    const float* source = run + from * stride;
+    if (stride == 0) {
+      std::fill_n(out, count, *source);
+    } else if (stride == 1) {
+      std::copy_n(source, count, out);
+    } else {
+      read_strided(out, source, stride, count);
+    }
+    n -= count;
+    if (n == 0) return;
+    out += count;
+    from = 0;
+    for (std::size_t axis = last; axis-- > 0;) {
+      run += axes_[axis].stride;
+      if (++index[axis] < axes_[axis].length) break;
+      run -= axes_[axis].stride * axes_[axis].length;
+      index[axis] = 0;
+    }
+  }
+}
+
 void StridedReader::copy(const float* base, std::int64_t first, std::int64_t n, float* out) const {
+  if (!bounded_ && !dense_ && !splat_ && n > 0) return copy_runs(base, first, n, out);
   if (dense_) {
     std::memcpy(out, base + offset_ + first, static_cast<std::size_t>(n) * sizeof(float));
     return;

@@ -50,6 +50,7 @@ class StridedReader {
   [[nodiscard]] bool is_outside(std::size_t axis, std::int64_t index) const {
     return index < axes_[axis].begin || index >= axes_[axis].end;
   }
+  void copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const;
   void copy_run(const float* base, const Position& position, std::int64_t from, std::int64_t n, float* out) const;
   [[nodiscard]] std::size_t unit_axis() const;
 

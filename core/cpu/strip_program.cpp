@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::int64_t kLongestStrip = 2048;
 constexpr std::int64_t kShortestStrip = 128;
+constexpr std::int64_t kLeastRun = 256;  // that a strip is cut for, so that nothing has to be copied
 constexpr std::int64_t kRegisterFloats =
     8192;  // all registers of a strip program together: most of the first-level cache
 
@@ -238,7 +239,7 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
   std::int64_t longest = std::clamp<std::int64_t>(kRegisterFloats / slots / 64 * 64, kShortestStrip, kLongestStrip);
   std::int64_t run = 0;  // the shortest long run of an input that is not dense
   for (const StridedReader& reader : inputs_) {
-    if (reader.always_in_place() || reader.run_length() < kShortestStrip) continue;
+    if (reader.always_in_place() || reader.run_length() < kLeastRun) continue;
     run = run == 0 ? reader.run_length() : std::min(run, reader.run_length());
   }
   strip_length_ = longest;
