@@ -82,40 +82,40 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   return {space, false};
 }
 
-// Without padding: runs are often short, so nothing is called for one.
+// n elements from an innermost axis; then all whole runs that follow each other along the next axis at once: runs are
+// often short.
 void StridedReader::copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const {
-  const std::size_t last = axis_count_ - 1;
-  const std::int64_t length = axes_[last].length;
-  const std::int64_t stride = axes_[last].stride;
-  std::array<std::int64_t, graph::Shape::kMaxRank> index{};
-  const float* run = base + offset_;
-  std::int64_t rest = first / length;
-  for (std::size_t axis = last; axis-- > 0;) {
-    index[axis] = rest % axes_[axis].length;
-    rest /= axes_[axis].length;
-    run += index[axis] * axes_[axis].stride;
-  }
-  std::int64_t from = first % length;
-  while (true) {
-    const std::int64_t count = std::min(n, length - from);
-    const float* source = run + from * stride;
-    if (stride == 0) {
-      std::fill_n(out, count, *source);
-    } else if (stride == 1) {
-      std::copy_n(source, count, out);
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  std::int64_t from = first % inner.length;
+  Position at = position(first / inner.length);
+  while (n > 0) {
+    if (from > 0 || n < inner.length || axis_count_ == 1) {
+      const std::int64_t count = std::min(n, inner.length - from);
+      copy_run(base, at, from, count, out);
+      out += count;
+      n -= count;
+      from = 0;
+      if (n > 0) advance(at);
+      continue;
+    }
+    const graph::ViewAxis& outer = axes_[axis_count_ - 2];
+    std::int64_t& index = at.index[axis_count_ - 2];
+    const std::int64_t rows = std::min(n / inner.length, outer.length - index);
+    const float* source = base + at.offset;
+    if (inner.stride == 0) {
+      repeat_elements(out, source, outer.stride, inner.length, rows);
+    } else if (inner.stride == 1) {
+      copy_rows(out, source, outer.stride, inner.length, rows);
     } else {
-      read_strided(out, source, stride, count);
+      for (std::int64_t row = 0; row < rows; ++row) {
+        read_strided(out + row * inner.length, source + row * outer.stride, inner.stride, inner.length);
+      }
     }
-    n -= count;
-    if (n == 0) return;
-    out += count;
-    from = 0;
-    for (std::size_t axis = last; axis-- > 0;) {
-      run += axes_[axis].stride;
-      if (++index[axis] < axes_[axis].length) break;
-      run -= axes_[axis].stride * axes_[axis].length;
-      index[axis] = 0;
-    }
+    out += rows * inner.length;
+    n -= rows * inner.length;
+    index += rows - 1;
+    at.offset += (rows - 1) * outer.stride;
+    if (n > 0) advance(at);
   }
 }
 
