@@ -39,9 +39,9 @@ class ListingDevice final : public Device {
     products_.push_back(product);
     return ProductPlan{};
   }
+  bool fuses(const Product&) override { return true; }
 
   Result<void> launch(KernelId, std::uint32_t, std::span<std::byte* const>) override { return {}; }
-  bool fuses(const Product&) override { return true; }
   Result<void> multiply(std::uint32_t, const ProductMemory&) override { return {}; }
   Result<void> copy(std::byte*, const std::byte*, std::size_t) override { return {}; }
   Result<std::unique_ptr<Recording>> record(const std::function<Result<void>()>&) override {
