@@ -21,11 +21,10 @@ EpilogueStep::EpilogueStep(const CompileInput& input, const graph::Step& step) :
 }
 
 double EpilogueStep::bytes() const {
-  const auto elements = static_cast<double>(input_.graph.shape(epilogue_.result).elements());
-  double bytes = 0;
-  if (has(epilogue_.addend)) bytes += elements * static_cast<double>(input_.width(epilogue_.addend.base));
-  if (epilogue_.before != 0) bytes += elements * static_cast<double>(input_.width(epilogue_.before));
-  return bytes;
+  std::int64_t each = input_.width(epilogue_.result);
+  if (has(epilogue_.addend)) each += input_.width(epilogue_.addend.base);
+  if (epilogue_.before != 0) each += input_.width(epilogue_.before);
+  return static_cast<double>(each * input_.graph.shape(epilogue_.result).elements());
 }
 
 Place EpilogueStep::elements(graph::Value value, std::int64_t at) const {
