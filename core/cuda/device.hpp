@@ -47,8 +47,8 @@ struct MatrixOperand {
   friend bool operator==(const MatrixOperand&, const MatrixOperand&) = default;
 };
 
-// c [batch, m, n] = activation(alpha a [batch, m, k] b [batch, k, n] + beta addend + bias). Sums in f32, in one order for
-// one shape. a and b are of one type; addend and bias [n] have c's, the addend stands as c does.
+// c [batch, m, n] = activation(alpha a [batch, m, k] b [batch, k, n] + beta addend + bias). Sums in f32, in one order
+// for one shape. a and b are of one type; addend and bias [n] have c's, and the addend stands as c does.
 struct Product {
   std::int64_t batch = 1, m = 1, n = 1, k = 1;
   MatrixOperand a, b, c;

@@ -4,110 +4,14 @@
 #include <functional>
 
 #include "core/cuda/compiled_graph.hpp"
-#include "core/graph/emitter.hpp"
-#include "core/graph/passes.hpp"
 #include "tests/bench/gpt.hpp"
-#include "tests/cuda/emulated.hpp"
+#include "tests/cuda/epilogue_cases.hpp"
 #include "tests/cuda/listing_device.hpp"
 
 namespace caddie::cuda::testing {
 namespace {
 
-using graph::Activation;
-using graph::Attributes;
-using graph::Emitter;
-using graph::LeafKind;
-using graph::Op;
 using graph::Precision;
-
-// Products of [m, k] leaves with [n, k] leaves, and what graphs make of them.
-struct Bench {
-  Graph graph;
-  Emitter e{graph};
-  std::int64_t m, n, k;
-  int leaves = 0;
-
-  Bench(std::int64_t rows, std::int64_t columns, std::int64_t depth) : m(rows), n(columns), k(depth) {}
-
-  Value leaf(const Shape& shape) {
-    return graph.leaf(LeafKind::state, "leaf" + std::to_string(leaves++), DType::f32, shape);
-  }
-  Value product() { return graph.emit(Op::linear, {leaf({m, k}), leaf({n, k})}); }
-  Value bias() { return leaf({n}); }
-  Value gelu(Value x) {
-    const Value inner = e.add(x, e.scale(e.mul(x, e.mul(x, x)), 0.044715));
-    return e.mul(e.scale(x, 0.5), e.add(e.scalar(1), e.op(Op::tanh, e.scale(inner, 0.7978845608028654))));
-  }
-};
-
-struct EpilogueCase {
-  const char* name;
-  std::function<void(Bench&)> make;
-  std::function<bool(const Product&)> uses;  // one of the library's products, where sizes let it take them
-  bool narrow = true;                        // at bf16 too
-};
-
-const std::vector<EpilogueCase>& cases() {
-  static const std::vector<EpilogueCase> all{
-      {"factor", [](Bench& b) { b.graph.output("y", b.e.neg(b.e.scale(b.product(), 3))); },
-       [](const Product& p) { return p.alpha == -3; }},
-      {"factor in memory and sum",
-       [](Bench& b) {
-         const Value addend = b.product();
-         b.graph.output("y", b.e.add(addend, b.e.mul(b.leaf({}), b.product())));
-       },
-       [](const Product& p) { return p.scaled && p.beta == 1; }},
-      {"factor in memory alone", [](Bench& b) { b.graph.output("y", b.e.mul(b.leaf({1}), b.product())); },
-       [](const Product& p) { return p.scaled && p.beta == 0; }},
-      {"chain of sums",
-       [](Bench& b) { b.graph.output("y", b.e.sub(b.e.add(b.product(), b.product()), b.product())); },
-       [](const Product& p) { return p.alpha == -1 && p.beta == 1; }},
-      {"sum that others read",
-       [](Bench& b) {
-         const Value first = b.product();
-         const Value sum = b.e.add(first, b.product());
-         b.graph.output("first", first);
-         b.graph.output("y", sum);
-         b.graph.output("z", b.graph.emit(Op::rms_norm, {sum}));
-       },
-       [](const Product& p) { return p.alpha == 1 && p.beta == 1; }},
-      {"sum written over a leaf",
-       [](Bench& b) {
-         const Value kept = b.leaf({b.m, b.n});
-         b.graph.update(kept, b.e.add(b.e.scale(kept, 0.9), b.product()));
-       },
-       [](const Product& p) { return p.beta == 0.9F; }},
-      {"sum with a leaf", [](Bench& b) { b.graph.output("y", b.e.add(b.leaf({b.m, b.n}), b.product())); },
-       [](const Product& p) { return p.beta == 1; }, false},
-      {"bias", [](Bench& b) { b.graph.output("y", b.e.add(b.product(), b.bias())); },
-       [](const Product& p) { return p.has_bias; }},
-      {"bias and sum",
-       [](Bench& b) {
-         const Value stream = b.product();
-         b.graph.output("stream", stream);
-         b.graph.output("y", b.e.add(stream, b.e.add(b.product(), b.bias())));
-       },
-       [](const Product& p) { return p.has_bias && p.beta == 1; }},
-      {"gelu", [](Bench& b) { b.graph.output("y", b.gelu(b.product())); },
-       [](const Product& p) { return p.activation == Activation::gelu && !p.has_bias && !p.keeps; }},
-      {"gelu of a bias, kept",
-       [](Bench& b) {
-         const Value before = b.e.add(b.product(), b.bias());
-         b.graph.output("y", b.gelu(before));
-         b.graph.output("before", before);
-       },
-       [](const Product& p) { return p.activation == Activation::gelu && p.has_bias && p.keeps; }},
-      {"relu of a bias and a factor",
-       [](Bench& b) {
-         b.graph.output("y", b.e.op(Op::max, b.e.add(b.e.scale(b.product(), 2), b.bias()), b.e.scalar(0)));
-       },
-       [](const Product& p) { return p.activation == Activation::relu && p.has_bias && p.alpha == 2; }},
-      {"bias from the middle of a table",
-       [](Bench& b) { b.graph.output("y", b.gelu(b.e.add(b.product(), b.e.slice(b.leaf({3, b.n + 1}), {1, 1}, {1, b.n})))); },
-       nullptr},
-  };
-  return all;
-}
 
 std::vector<Product> products_of(const Graph& graph, Precision precision) {
   ListingDevice device;
@@ -119,11 +23,7 @@ std::vector<Product> products_of(const Graph& graph, Precision precision) {
 void check(const std::string& name, const Graph& graph, double narrow_error) {
   SCOPED_TRACE(name);
   ASSERT_TRUE(graph.status()) << graph.status().error().message();
-  std::mt19937 random(7);
-  Contents leaves;
-  for (const graph::Leaf& leaf : graph.leaves()) {
-    leaves[leaf.name] = cpu::testing::random_floats(random, graph.shape(leaf.value).elements(), -1, 1);
-  }
+  const Contents leaves = random_leaves_of(graph);
   const Contents expected = run_reference(graph, leaves, {.runs = 2});
   for (const bool fuses : {true, false}) {
     SCOPED_TRACE(fuses ? "fused" : "refused");
@@ -131,7 +31,8 @@ void check(const std::string& name, const Graph& graph, double narrow_error) {
     expect_close(graph, run_both_orders(graph, leaves, {.runs = 2}), expected, 2e-5, 2e-5);
     if (narrow_error > 0) {
       const Contents got = run_both_orders(graph, leaves, {.runs = 2}, Precision::bf16);
-      for (const auto& [output, words] : expected) EXPECT_LT(relative_error(got, expected, output), narrow_error) << output;
+      for (const auto& [output, words] : expected)
+        EXPECT_LT(relative_error(got, expected, output), narrow_error) << output;
     }
     simt::emulated_device()->fuse_epilogues(true);
   }
@@ -140,8 +41,8 @@ void check(const std::string& name, const Graph& graph, double narrow_error) {
 TEST(CudaEpilogue, AgreesWithTheReference) {
   CADDIE_NEEDS_EMULATOR();
   for (const auto& [m, n, k] : {std::tuple<int, int, int>{32, 48, 64}, {5, 9, 7}}) {
-    for (const EpilogueCase& each : cases()) {
-      Bench bench(m, n, k);
+    for (const EpilogueCase& each : epilogue_cases()) {
+      EpilogueBench bench(m, n, k);
       each.make(bench);
       check(each.name, bench.graph, each.narrow ? 0.01 : 0);
     }
@@ -149,11 +50,11 @@ TEST(CudaEpilogue, AgreesWithTheReference) {
 }
 
 TEST(CudaEpilogue, IsLeftToTheLibrary) {
-  for (const EpilogueCase& each : cases()) {
+  for (const EpilogueCase& each : epilogue_cases()) {
     if (each.uses == nullptr) continue;
     for (const Precision precision : {Precision::f32, Precision::bf16}) {
       if (precision == Precision::bf16 && !each.narrow) continue;
-      Bench bench(32, 48, 64);
+      EpilogueBench bench(32, 48, 64);
       each.make(bench);
       EXPECT_TRUE(std::ranges::any_of(products_of(bench.graph, precision), each.uses)) << each.name;
     }
@@ -164,7 +65,7 @@ TEST(CudaEpilogue, IsLeftToTheLibrary) {
 TEST(CudaEpilogue, OfBatchesThatDoNotJoin) {
   CADDIE_NEEDS_EMULATOR();
   for (const std::int64_t size : {16, 5}) {
-    Bench b(size, size, size);
+    EpilogueBench b(size, size, size);
     const Value a = b.e.transpose(b.leaf({3, 2, size, size}), {1, 0, 2, 3});
     const Value product = b.e.dot(a, b.leaf({2, 3, size, size}), {0, 1}, {0, 1}, {3}, {2});
     const Value stream = b.leaf({2, 3, size, size});
@@ -179,7 +80,7 @@ TEST(CudaEpilogue, OfBatchesThatDoNotJoin) {
 // An iteration of Muon's: A = X X^T, B = b A + c A A, X <- a X + B X.
 TEST(CudaEpilogue, NewtonSchulz) {
   CADDIE_NEEDS_EMULATOR();
-  Bench b(16, 24, 0);
+  EpilogueBench b(16, 24, 0);
   Value x = b.leaf({3, 16, 24});
   for (int i = 0; i < 2; ++i) {
     x = b.graph.emit(Op::rms_norm, {x});
@@ -238,7 +139,8 @@ TEST(CudaEpilogue, OfAGptAreAllFound) {
     };
     EXPECT_EQ(count([](const Product& p) { return p.has_bias; }), 4 * kGpt.layers);
     EXPECT_EQ(count([](const Product& p) { return p.has_bias && p.beta == 1; }), 2 * kGpt.layers);
-    EXPECT_EQ(count([](const Product& p) { return p.activation == Activation::gelu && p.has_bias && p.keeps; }), kGpt.layers);
+    const auto whole = [](const Product& p) { return p.activation == Activation::gelu && p.has_bias && p.keeps; };
+    EXPECT_EQ(count(whole), kGpt.layers);
   }
 }
 
