@@ -21,10 +21,14 @@ class ProcessGroup {
 
   // Everybody ends with the bytes of rank `root`.
   virtual Result<void> broadcast(std::span<std::byte> bytes, int root) = 0;
-  // Block r of `sent` goes to rank r; block r of `received` comes from rank r. size() equal blocks each.
-  virtual Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received) = 0;
-  // Everybody ends with the parts of all ranks, in their order. `all` has size() times the bytes of `own`.
-  virtual Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all) = 0;
+  // Rank r is given sizes[r] bytes by everybody: `sent` has a block for every rank, one after the other; block r of
+  // `received` comes from rank r, each of sizes[rank()] bytes.
+  virtual Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received,
+                                  std::span<const std::size_t> sizes) = 0;
+  // Everybody ends with the parts of all ranks one after the other; that of rank r has sizes[r] bytes. `own` may be this
+  // rank's part of `all`.
+  virtual Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all,
+                                  std::span<const std::size_t> sizes) = 0;
   // Waits for everybody without using the processor.
   virtual Result<void> wait_for_all() = 0;
 
@@ -39,6 +43,16 @@ std::unique_ptr<ProcessGroup> single_process();
 template <class T>
 Result<void> agree(ProcessGroup& group, T& value) {
   return group.broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
+}
+
+// Everybody's value, in the order of ranks, where a value has the same size on all.
+template <class T>
+Result<std::vector<T>> everybodys(ProcessGroup& group, const T& own) {
+  std::vector<T> all(static_cast<std::size_t>(group.size()));
+  const std::vector<std::size_t> sizes(all.size(), sizeof(T));
+  const auto bytes = std::as_writable_bytes(std::span(all));
+  if (auto done = group.all_gather(std::as_bytes(std::span(&own, 1)), bytes, sizes); !done) return done.error();
+  return all;
 }
 
 }  // namespace caddie::comm

@@ -46,6 +46,7 @@ class AttentionSteps : public CpuStep {
       : inputs_(step.inputs), shape_(shape_of(input.graph, input.graph.nodes()[step.node])) {
     const Node& node = input.graph.nodes()[step.node];
     first_output_ = node.first_output;
+    shape_.factors = input.factors;
     bytes_ = bytes_of_all(input.graph, node);
     has_segments_ = inputs_.size() > segments;
   }

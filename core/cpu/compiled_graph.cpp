@@ -38,6 +38,7 @@ graph::FusionRules fusion_rules(const Graph& graph) {
     if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
     return kernel->reads_view(graph, node, input, view);
   };
+  rules.takes_epilogue = takes_epilogue;
   return rules;
 }
 
@@ -106,11 +107,12 @@ Result<void> CompiledGraph::build(const Graph& graph, const Options& options) {
     const bool changing = std::ranges::find(options.changing_leaves, leaf.name) != options.changing_leaves.end();
     steady[leaf.value] = options.prepares && !changing;
   }
-  const CompileInput input{graph, partition, storage, steady, options.threads};
+  const CompileInput input{graph, partition, storage, steady, options.threads, options.factors};
   if (auto good = make_steps(input); !good) return good;
   place(input);
   if (auto good = fill_constants(input); !good) return good;
   make_bindings(input);
+  find_summing(input, options.summed_leaves);
   storage_ = std::move(storage.of);
   return {};
 }
@@ -194,6 +196,29 @@ void CompiledGraph::make_bindings(const CompileInput& input) {
     bindings_.push_back({output.name, 0,
                          StridedReader(input.partition.views[output.value], input.graph.dtype(output.value)),
                          input.graph.shape(output.value).elements()});
+  }
+}
+
+void CompiledGraph::find_summing(const CompileInput& input, const std::vector<std::string>& leaves) {
+  const auto stands_in = [&](Value value, Value leaf) {
+    const graph::Storage& storage = input.storage.of[value];
+    return storage.home == Home::leaf && storage.owner == leaf;
+  };
+  for (const std::string& name : leaves) {
+    const graph::Leaf* leaf = input.graph.find_leaf(name);
+    if (leaf == nullptr) continue;
+    std::size_t writers = 0;
+    bool is_read = false;
+    Summing found{name, 0};
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      const graph::Step& step = input.partition.steps[i];
+      is_read = is_read || std::ranges::any_of(graph::views_read(step),
+                                               [&](const graph::View& view) { return stands_in(view.base, leaf->value); });
+      if (std::ranges::none_of(step.writes, [&](Value value) { return stands_in(value, leaf->value); })) continue;
+      ++writers;
+      found.step = i;
+    }
+    if (writers == 1 && !is_read && steps_[found.step].step->can_accumulate()) summing_.push_back(found);
   }
 }
 

@@ -13,12 +13,19 @@
 
 namespace caddie::cpu {
 
+// For f32 and bf16.
+constexpr Factors factors_of(graph::Precision precision) {
+  return precision == graph::Precision::bf16 ? Factors::bf16 : Factors::f32;
+}
+
 class CompiledGraph {
  public:
   struct Options {
     int threads = 1;            // of the pools it will run on
+    Factors factors = Factors::f32;
     bool prepares = false;      // operands that are leaves are prepared once and used by many runs
     std::vector<std::string> changing_leaves;  // but not these: they are bound anew for every run
+    std::vector<std::string> summed_leaves;    // states that sums over several runs are wanted of
   };
   // A leaf, or an output that is copied when all steps are done.
   struct Binding {
@@ -54,6 +61,12 @@ class CompiledGraph {
   [[nodiscard]] const std::vector<void*>& constants() const { return constant_of_; }
   [[nodiscard]] std::size_t thread_bytes() const { return thread_bytes_; }
   [[nodiscard]] std::size_t prepared_bytes() const { return prepared_bytes_; }
+  // Steps that may add to a summed leaf instead of writing it: nobody else reads or writes the leaf.
+  struct Summing {
+    std::string leaf;
+    std::size_t step = 0;
+  };
+  [[nodiscard]] const std::vector<Summing>& summing() const { return summing_; }
   // Place in bindings(), or -1.
   [[nodiscard]] int find(std::string_view name) const;
 
@@ -64,9 +77,11 @@ class CompiledGraph {
   void place(const CompileInput& input);
   Result<void> fill_constants(const CompileInput& input);
   void make_bindings(const CompileInput& input);
+  void find_summing(const CompileInput& input, const std::vector<std::string>& leaves);
 
   std::vector<PlacedStep> steps_;
   std::vector<Binding> bindings_;
+  std::vector<Summing> summing_;
   std::vector<LateWrite> late_;
   std::vector<graph::MemoryBlock> blocks_;
   graph::MemoryPlan plan_;

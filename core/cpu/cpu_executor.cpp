@@ -4,6 +4,7 @@
 
 #include "core/cpu/host_memory.hpp"
 #include "core/cpu/program.hpp"
+#include "core/cpu/split_program.hpp"
 
 namespace caddie::cpu {
 namespace {
@@ -40,14 +41,21 @@ class CpuExecutor final : public graph::Executor {
   Result<void> synchronize() override { return {}; }
 
   Result<std::unique_ptr<graph::Program>> compile(const graph::Graph& graph) override {
-    if (options_.precision != graph::Precision::f32) {
-      return Error{Code::unsupported, "",
-                   "the processor's executor computes in f32 only; ask for f32, or for the reference executor"};
-    }
+    if (auto good = check_precision(); !good) return good.error();
     return make_program(graph, pool_, options_);
+  }
+  Result<std::unique_ptr<graph::Program>> compile_members(const graph::Graph& graph, const graph::Members& members) override {
+    if (auto good = check_precision(); !good) return good.error();
+    return make_member_program(graph, members, pool_, options_);
   }
 
  private:
+  [[nodiscard]] Result<void> check_precision() const {
+    if (options_.precision != graph::Precision::f64) return {};
+    return Error{Code::unsupported, "",
+                 "the processor's executor computes in f32 or bf16; ask for one of these, or for the reference executor"};
+  }
+
   graph::ExecutorOptions options_;
   std::shared_ptr<ThreadPool> pool_;
 };

@@ -10,7 +10,8 @@
 
 namespace caddie::cpu {
 
-// options.threads below 1 means all that the machine offers. A precision other than f32 is refused by compile().
+// options.threads below 1 means all that the machine offers. Precision f64 is refused by compile();
+// bf16 rounds factors of products (kernels/factors.hpp), all values are kept in f32.
 std::unique_ptr<graph::Executor> make_cpu_executor(const graph::ExecutorOptions& options);
 
 }  // namespace caddie::cpu

@@ -44,6 +44,7 @@ Result<GraphRun> GraphRun::make(const CompiledGraph& graph, int threads, bool ti
   }
   run.bound_.assign(graph.bindings().size(), nullptr);
   run.memory_ = graph.constants();
+  run.turns_.assign(graph.steps().size(), nullptr);
   if (timed) run.times_.resize(graph.steps().size());
   return run;
 }
@@ -90,12 +91,17 @@ Result<void> GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte
     const CompiledGraph::PlacedStep& placed = graph_->steps()[i];
     context.scratch = arena_.data() + placed.scratch;
     context.prepared = prepared == nullptr ? nullptr : prepared + placed.prepared;
+    Turns* const turns = turns_[i];
+    if (turns != nullptr) turns->await(static_cast<std::uint32_t>(slab));
+    context.accumulate = turns != nullptr && slab > 0;
     if (times_.empty()) {
       placed.step->run(context);
     } else {
       run_timed(i, context);
     }
+    if (turns != nullptr) turns->pass();
     if (!failure.result()) {
+      let_pass(i + 1, slab);
       Error error = failure.result().error();
       if (error.where.empty()) error.where = placed.scope;
       return error;
@@ -103,6 +109,14 @@ Result<void> GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte
   }
   store_results(pool);
   return {};
+}
+
+void GraphRun::let_pass(std::size_t first_step, std::int64_t slab) {
+  for (std::size_t i = first_step; i < turns_.size(); ++i) {
+    if (turns_[i] == nullptr) continue;
+    turns_[i]->await(static_cast<std::uint32_t>(slab));
+    turns_[i]->pass();
+  }
 }
 
 void GraphRun::run_timed(std::size_t step, const RunContext& context) {

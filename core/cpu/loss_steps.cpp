@@ -32,6 +32,7 @@ class LossStep : public CpuStep {
       return;
     }
     vocab_ = inputs_[1].shape[0];
+    head_.factors = input.factors;
     head_.rows = rows_;
     head_.dim = inputs_[1].shape[1];
     head_.vocab = vocab_;
@@ -40,16 +41,16 @@ class LossStep : public CpuStep {
     if (!input.steady[inputs_[1].base]) return;
     static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
     head_.w_forward = head_.w_backward = &kPacked;
-    forward_bytes_ = packed_b_bytes(head_.dim, head_.vocab);
+    forward_bytes_ = packed_b_bytes(head_.factors, head_.dim, head_.vocab);
   }
   [[nodiscard]] std::size_t prepared_bytes() const override { return forward_bytes_ + backward_bytes_; }
   void prepare(const RunContext& context) const override {
     const float* w = context.read(inputs_[1]);
     if (forward_bytes_ > 0) {
-      pack_b({w, head_.ldw, true, 0}, head_.dim, head_.vocab, context.pool, reinterpret_cast<float*>(context.prepared));
+      pack_b(head_.factors, {w, head_.ldw, true, 0}, head_.dim, head_.vocab, context.pool, reinterpret_cast<float*>(context.prepared));
     }
     if (backward_bytes_ > 0) {
-      pack_b({w, head_.ldw, false, 0}, head_.vocab, head_.dim, context.pool,
+      pack_b(head_.factors, {w, head_.ldw, false, 0}, head_.vocab, head_.dim, context.pool,
              reinterpret_cast<float*>(context.prepared + forward_bytes_));
     }
   }
@@ -132,7 +133,7 @@ class BackwardStep final : public LossStep {
     if (targets_ == 2) workspace_ = head_backward_workspace_bytes(head_, input.threads);
     wants_dx_ = input.is_read(result_);
     wants_dw_ = targets_ == 2 && input.is_read(result_ + 1);
-    if (forward_bytes_ > 0) backward_bytes_ = packed_b_bytes(head_.vocab, head_.dim);
+    if (forward_bytes_ > 0) backward_bytes_ = packed_b_bytes(head_.factors, head_.vocab, head_.dim);
   }
 
   void run(const RunContext& context) const override {

@@ -60,9 +60,11 @@ class MatrixStep final : public CpuStep {
       : a_(step.inputs[0]), b_(step.inputs[1]), threads_(input.threads) {
     const Node& node = input.graph.nodes()[step.node];
     value_ = node.first_output;
+    if (step.epilogue) set_epilogue(*step.epilogue);
     const Contraction c = contraction_of(input.graph, node);
     const Side left = *side_of(a_, c, 0);
     const Side right = *side_of(b_, c, 1);
+    product_.factors = input.factors;
     product_.m = left.free.length;
     product_.n = right.free.length;
     product_.k = left.contract.length;
@@ -73,7 +75,7 @@ class MatrixStep final : public CpuStep {
     set_batches(c);
     bytes_ = bytes_of_all(input.graph, node);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
-      packed_bytes_ = packed_b_bytes(product_.k, product_.n);
+      packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
       static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
       product_.packed_b = &kPacked;
     }
@@ -88,6 +90,8 @@ class MatrixStep final : public CpuStep {
       product.a.data = context.read(a_) + start.a;
       product.b.data = context.read(b_) + start.b;
       product.c = context.write(value_) + start.c;
+      product.accumulate = context.accumulate;
+      if (has_epilogue_) set_memory(context, start.c, product);
       if (packed_bytes_ > 0) product.packed_b = reinterpret_cast<const float*>(context.prepared);
       gemm(product, context.pool, workspace);
     };
@@ -101,10 +105,12 @@ class MatrixStep final : public CpuStep {
     }
   }
 
+  [[nodiscard]] bool can_accumulate() const override { return !has_epilogue_; }
+
   void prepare(const RunContext& context) const override {
     Operand b = product_.b;
     b.data = context.read(b_) + starts_[0].b;
-    pack_b(b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
+    pack_b(product_.factors, b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
   }
   [[nodiscard]] std::size_t prepared_bytes() const override { return packed_bytes_; }
 
@@ -123,6 +129,27 @@ class MatrixStep final : public CpuStep {
   [[nodiscard]] double flops_of_one() const {
     return 2.0 * static_cast<double>(product_.m) * static_cast<double>(product_.n) * static_cast<double>(product_.k) *
            static_cast<double>(product_.batch);
+  }
+
+  void set_epilogue(const graph::Epilogue& found) {
+    has_epilogue_ = true;
+    value_ = found.result;
+    scale_ = found.scale;
+    addend_ = found.addend;
+    bias_ = found.bias;
+    before_ = found.before;
+    product_.epilogue.alpha = static_cast<float>(found.alpha);
+    product_.epilogue.beta = static_cast<float>(found.beta);
+    product_.epilogue.activation = found.activation == graph::Activation::gelu   ? Activation::gelu
+                                   : found.activation == graph::Activation::relu ? Activation::relu
+                                                                                 : Activation::none;
+  }
+  // Of a call whose result begins at element `at`.
+  void set_memory(const RunContext& context, std::int64_t at, Gemm& product) const {
+    if (scale_.base != 0) product.epilogue.alpha = *context.read(scale_);
+    if (addend_.base != 0) product.epilogue.addend = context.read(addend_) + at;
+    if (bias_.base != 0) product.epilogue.bias = context.read(bias_);
+    if (before_ != 0) product.epilogue.before = context.write(before_) + at;
   }
 
   // As many of the last batch axes as continue each other in both operands go to the kernel, the others are walked
@@ -162,7 +189,10 @@ class MatrixStep final : public CpuStep {
   }
 
   View a_, b_;
-  graph::Value value_ = 0;
+  View scale_{}, addend_{}, bias_{};  // of the epilogue; base 0: none
+  graph::Value value_ = 0;            // the result
+  graph::Value before_ = 0;
+  bool has_epilogue_ = false;
   int threads_;
   Gemm product_{};
   std::vector<Start> starts_;
@@ -173,6 +203,11 @@ class MatrixStep final : public CpuStep {
 };
 
 }  // namespace
+
+// An addend in place is scaled by beta / alpha: no product that is multiplied by 0, or by what only the run knows.
+bool takes_epilogue(const graph::Epilogue& epilogue) {
+  return epilogue.alpha != 0 && (epilogue.scale.base == 0 || epilogue.addend.base == 0);
+}
 
 const NodeKernel* matrix_kernel(Op op) {
   static const NodeKernel kernel{nullptr, reads_view, -1,

@@ -1,6 +1,7 @@
-// Slabs are dealt to lanes, each a pool of its own with memory of its own for the values of one slab. Sums over the
-// batch are kept by groups of neighbouring slabs, whose number depends on the graph alone, and added group after group:
-// which lane made which slab makes no difference to a bit.
+// Slabs are dealt to lanes, each a pool of its own with memory of its own for the values of one slab. What a slab adds to
+// a sum over the batch is added in the order of the slabs, each sum waiting for its turn: which lane made which slab makes
+// no difference to a bit. Lanes wait only until they run one behind the other. Matrix products add to the sum
+// themselves; other sums of a slab are made in the lane's memory and added at its end.
 #include "core/cpu/split_program.hpp"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "core/cpu/graph_run.hpp"
 #include "core/cpu/program_profile.hpp"
 #include "core/cpu/strips/strips.hpp"
+#include "core/cpu/turns.hpp"
 
 namespace caddie::cpu {
 
@@ -19,13 +21,12 @@ using graph::Crossing;
 
 namespace {
 
-constexpr std::int64_t kMostGroups = 8;
 constexpr std::int64_t kElementsPerSum = 16384;
 
 // As many lanes as the threads can be dealt to evenly.
-int lanes_for(int threads, std::int64_t groups) {
+int lanes_for(int threads, std::int64_t slabs) {
   int lanes = 1;
-  while (threads % (2 * lanes) == 0 && 2 * lanes <= groups) lanes *= 2;
+  while (threads % (2 * lanes) == 0 && 2 * lanes <= slabs) lanes *= 2;
   return lanes;
 }
 
@@ -60,8 +61,22 @@ class SplitProgram final : public graph::Program {
                                                       const graph::ExecutorOptions& options) {
     std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
     if (auto done = self->compile(split, options); !done) return done.error();
-    if (auto done = self->make_names(graph, split); !done) return done.error();
+    self->make_names(graph, split.split_leaves, 1);
     if (auto done = self->make_crossings(split); !done) return done.error();
+    return std::unique_ptr<graph::Program>(std::move(self));
+  }
+
+  // Every member is a slab.
+  static Result<std::unique_ptr<graph::Program>> make(const graph::Graph& graph, const graph::Members& members,
+                                                      std::shared_ptr<ThreadPool> pool,
+                                                      const graph::ExecutorOptions& options) {
+    BatchSplit split;
+    split.slabs = members.count;
+    split.body = graph;
+    split.split_leaves = members.leaves;
+    std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
+    if (auto done = self->compile(split, options); !done) return done.error();
+    self->make_names(graph, members.leaves, members.count);
     return std::unique_ptr<graph::Program>(std::move(self));
   }
 
@@ -90,10 +105,8 @@ class SplitProgram final : public graph::Program {
     }
     if (auto done = shared_.runs[0].run(*pool_, key); !done) return done;
     body_.runs[0].prepare(*pool_, prepared_.data());
+    if (auto done = make_lane_sums(); !done) return done;
     if (auto done = run_slabs(key); !done) return done;
-    for (const Passage& passage : passages_) {
-      if (passage.kind == Crossing::Kind::partial && passage.whole != nullptr) add_groups(passage);
-    }
     return tail_.runs[0].run(*pool_, key);
   }
 
@@ -139,14 +152,14 @@ class SplitProgram final : public graph::Program {
     int body_leaf = -1;             // binding of the body
     std::byte* whole = nullptr;     // sum or rows; null: nobody wants it
     std::byte* own = nullptr;       // memory for it where no output gives any
-    std::byte* groups = nullptr;    // of a partial sum: one for each group
-    std::vector<std::byte*> later;  // by lane: the sum of one slab that is not the first of its group
+    int step = -1;                    // of the body, that adds to `whole` itself
+    std::vector<std::byte*> of_lane;  // of a partial sum: that of one slab, where no step adds it to `whole`
     StripReduction sum;
+    std::unique_ptr<Turns> turns;     // slabs add to `whole` one after the other
   };
 
   SplitProgram(std::shared_ptr<ThreadPool> pool, const BatchSplit& split)
-      : pool_(std::move(pool)), slabs_(split.slabs), groups_(std::min(split.slabs, kMostGroups)),
-        lanes_(lanes_for(pool_->size(), groups_)) {
+      : pool_(std::move(pool)), slabs_(split.slabs), lanes_(lanes_for(pool_->size(), slabs_)) {
     if (lanes_ < pool_->size()) dealers_ = std::make_unique<ThreadPool>(lanes_);
     for (int lane = 0; lane < lanes_; ++lane) {
       lane_pools_.push_back(std::make_unique<ThreadPool>(pool_->size() / lanes_));
@@ -154,14 +167,21 @@ class SplitProgram final : public graph::Program {
   }
 
   Result<void> compile(const BatchSplit& split, const graph::ExecutorOptions& options) {
-    const CompiledGraph::Options plain{.threads = pool_->size(), .prepares = false, .changing_leaves = {}};
+    const Factors factors = factors_of(options.precision);
+    const CompiledGraph::Options plain{.threads = pool_->size(), .factors = factors, .prepares = false, .changing_leaves = {},
+                                       .summed_leaves = {}};
     if (auto done = shared_.compile(split.shared, plain, 1, options.profile); !done) return done;
     if (auto done = tail_.compile(split.tail, plain, 1, options.profile); !done) return done;
     std::vector<std::string> changing = split.split_leaves;
     for (const Crossing& crossing : split.crossings) {
       if (crossing.kind == Crossing::Kind::given) changing.push_back(crossing.name);
     }
-    const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .prepares = true, .changing_leaves = changing};
+    std::vector<std::string> summed;
+    for (const Crossing& crossing : split.crossings) {
+      if (crossing.kind == Crossing::Kind::partial && crossing.dtype == graph::DType::f32) summed.push_back(crossing.name);
+    }
+    const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .factors = factors, .prepares = true,
+                                      .changing_leaves = changing, .summed_leaves = summed};
     if (auto done = body_.compile(split.body, slab, lanes_, options.profile); !done) return done;
     auto prepared = HostMemory::allocate(body_.graph->prepared_bytes(), "packed weights");
     if (!prepared) return prepared.error();
@@ -170,19 +190,20 @@ class SplitProgram final : public graph::Program {
     return {};
   }
 
-  Result<void> make_names(const graph::Graph& graph, const BatchSplit& split) {
+  // Split leaves are `times` as long as the graph says.
+  void make_names(const graph::Graph& graph, const std::vector<std::string>& split_leaves, std::int64_t times) {
     for (const graph::Leaf& leaf : graph.leaves()) {
       Name& name = names_[leaf.name];
       name.is_leaf = true;
       name.elements = graph.shape(leaf.value).elements();
-      if (std::ranges::find(split.split_leaves, leaf.name) != split.split_leaves.end()) {
+      if (std::ranges::find(split_leaves, leaf.name) != split_leaves.end()) {
+        name.elements *= times;
         name.slab_leaf = body_.graph->find(leaf.name);
       }
     }
     for (const graph::Output& output : graph.outputs()) {
       names_[output.name].elements = graph.shape(output.value).elements();
     }
-    return {};
   }
 
   Result<std::byte*> memory(std::int64_t elements) {
@@ -197,7 +218,7 @@ class SplitProgram final : public graph::Program {
   Result<void> make_crossings(const BatchSplit& split) {
     for (const Crossing& crossing : split.crossings) {
       Passage passage{.kind = crossing.kind, .name = crossing.name, .elements = crossing.elements,
-                      .body_leaf = body_.graph->find(crossing.name), .later = {}, .sum = {}};
+                      .body_leaf = body_.graph->find(crossing.name), .step = -1, .of_lane = {}, .sum = {}, .turns = {}};
       passage.sum = strip_reduction(crossing.dtype == graph::DType::f32 ? Reduce::sum : Reduce::sum_i32);
       const auto take = [&](std::int64_t elements, std::byte*& to) -> Result<void> {
         const auto made = memory(elements);
@@ -221,11 +242,9 @@ class SplitProgram final : public graph::Program {
         if (auto done = take(crossing.elements, passage.own); !done) return done;
       }
       if (crossing.kind == Crossing::Kind::partial) {
-        const std::int64_t line = padded(crossing.elements);
-        if (auto done = take(line * groups_, passage.groups); !done) return done;
-        for (int lane = 0; lane < lanes_ && slabs_ > groups_; ++lane) {
-          passage.later.push_back(nullptr);
-          if (auto done = take(crossing.elements, passage.later.back()); !done) return done;
+        passage.turns = std::make_unique<Turns>();
+        for (const CompiledGraph::Summing& summing : body_.graph->summing()) {
+          if (summing.leaf == crossing.name) passage.step = static_cast<int>(summing.step);
         }
       }
       passage.whole = passage.own;
@@ -236,53 +255,77 @@ class SplitProgram final : public graph::Program {
     return {};
   }
 
-  static std::int64_t padded(std::int64_t elements) { return (elements + 15) / 16 * 16; }
-
   void use_output(Passage& passage, std::byte* memory) {
     passage.whole = memory;
     tail_.bind(passage.name, memory);
   }
 
+  // Only the first run after a sum has been bound, or unbound, makes memory.
+  Result<void> make_lane_sums() {
+    for (Passage& passage : passages_) {
+      if (passage.kind != Crossing::Kind::partial) continue;
+      const bool adds_itself = passage.step >= 0 && passage.whole != nullptr;
+      if (passage.step >= 0) {
+        for (GraphRun& run : body_.runs) {
+          run.take_turns(static_cast<std::size_t>(passage.step), adds_itself ? passage.turns.get() : nullptr);
+        }
+      }
+      while (!adds_itself && passage.of_lane.size() < static_cast<std::size_t>(lanes_)) {
+        const auto made = memory(passage.elements);
+        if (!made) return made.error();
+        passage.of_lane.push_back(*made);
+      }
+    }
+    return {};
+  }
+
   Result<void> run_slabs(const graph::RunKey& key) {
     RunFailure failure;
     std::atomic<std::int64_t> next{0};
+    for (const Passage& passage : passages_) {
+      if (passage.turns) passage.turns->reset();
+    }
     ThreadPool& dealers = dealers_ != nullptr ? *dealers_ : *pool_;
     dealers.run(lanes_, [&](std::int64_t lane) {
-      for (std::int64_t group = next.fetch_add(1); group < groups_; group = next.fetch_add(1)) {
-        const std::int64_t first = slabs_ * group / groups_;
-        const std::int64_t end = slabs_ * (group + 1) / groups_;
-        for (std::int64_t slab = first; slab < end; ++slab) {
-          const auto done = run_slab(key, static_cast<std::size_t>(lane), group, slab, slab == first);
-          if (!done) failure.keep(done.error());
-        }
+      for (std::int64_t slab = next.fetch_add(1); slab < slabs_; slab = next.fetch_add(1)) {
+        const auto done = run_slab(key, static_cast<std::size_t>(lane), slab);
+        if (!done) failure.keep(done.error());
+        add_sums(static_cast<std::size_t>(lane), slab);
       }
     });
     return failure.result();
   }
 
-  Result<void> run_slab(const graph::RunKey& key, std::size_t lane, std::int64_t group, std::int64_t slab, bool is_first) {
+  Result<void> run_slab(const graph::RunKey& key, std::size_t lane, std::int64_t slab) {
     GraphRun& run = body_.runs[lane];
     for (const auto& [name, entry] : names_) {
       if (entry.slab_leaf >= 0) run.bind(entry.slab_leaf, entry.memory + slab * (entry.elements / slabs_) * 4);
     }
     for (const Passage& passage : passages_) {
-      const bool by_slab = passage.kind == Crossing::Kind::slab || passage.kind == Crossing::Kind::given;
-      std::byte* to = by_slab ? passage.whole + slab * (passage.elements / slabs_) * 4
-                      : is_first ? passage.groups + group * padded(passage.elements) * 4
-                                 : passage.later[lane];
-      run.bind(passage.body_leaf, to);
+      if (passage.kind != Crossing::Kind::partial) {
+        run.bind(passage.body_leaf, passage.whole + slab * (passage.elements / slabs_) * 4);
+      } else {
+        const bool in_place = passage.whole != nullptr && (slab == 0 || passage.step >= 0);
+        run.bind(passage.body_leaf, in_place ? passage.whole : passage.of_lane[lane]);
+      }
     }
-    ThreadPool& pool = *lane_pools_[lane];
-    if (auto done = run.run(pool, key, prepared_.data(), slab); !done || is_first) return done;
+    return run.run(*lane_pools_[lane], key, prepared_.data(), slab);
+  }
+
+  // Slab 0 has made its sums in place. After an error the sums are of no use, but turns must pass.
+  void add_sums(std::size_t lane, std::int64_t slab) {
     for (const Passage& passage : passages_) {
-      if (passage.kind != Crossing::Kind::partial) continue;
-      auto* total = reinterpret_cast<float*>(passage.groups + group * padded(passage.elements) * 4);
-      const auto* more = reinterpret_cast<const float*>(passage.later[lane]);
-      for_ranges(pool, passage.elements, [&](std::int64_t begin, std::int64_t count) {
-        passage.sum.accumulate(total + begin, more + begin, count);
-      });
+      if (passage.kind != Crossing::Kind::partial || passage.whole == nullptr || passage.step >= 0) continue;
+      passage.turns->await(static_cast<std::uint32_t>(slab));
+      if (slab > 0) {
+        auto* total = reinterpret_cast<float*>(passage.whole);
+        const auto* more = reinterpret_cast<const float*>(passage.of_lane[lane]);
+        for_ranges(*lane_pools_[lane], passage.elements, [&](std::int64_t begin, std::int64_t count) {
+          passage.sum.accumulate(total + begin, more + begin, count);
+        });
+      }
+      passage.turns->pass();
     }
-    return {};
   }
 
   template <class Body>
@@ -294,20 +337,8 @@ class SplitProgram final : public graph::Program {
     });
   }
 
-  void add_groups(const Passage& passage) {
-    auto* out = reinterpret_cast<float*>(passage.whole);
-    const auto* groups = reinterpret_cast<const float*>(passage.groups);
-    for_ranges(*pool_, passage.elements, [&](std::int64_t begin, std::int64_t count) {
-      std::memcpy(out + begin, groups + begin, static_cast<std::size_t>(count) * sizeof(float));
-      for (std::int64_t group = 1; group < groups_; ++group) {
-        passage.sum.accumulate(out + begin, groups + group * padded(passage.elements) + begin, count);
-      }
-    });
-  }
-
   std::shared_ptr<ThreadPool> pool_;
   std::int64_t slabs_;
-  std::int64_t groups_;
   int lanes_;
   std::unique_ptr<ThreadPool> dealers_;                  // one thread a lane, where pool_ has more
   std::vector<std::unique_ptr<ThreadPool>> lane_pools_;  // the threads of one lane
@@ -325,6 +356,12 @@ Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& g
                                                            std::shared_ptr<ThreadPool> pool,
                                                            const graph::ExecutorOptions& options) {
   return SplitProgram::make(graph, split, std::move(pool), options);
+}
+
+Result<std::unique_ptr<graph::Program>> make_member_program(const graph::Graph& graph, const graph::Members& members,
+                                                            std::shared_ptr<ThreadPool> pool,
+                                                            const graph::ExecutorOptions& options) {
+  return SplitProgram::make(graph, members, std::move(pool), options);
 }
 
 }  // namespace caddie::cpu

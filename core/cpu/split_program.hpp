@@ -1,4 +1,4 @@
-// A program that is run slab by slab along the batch, several slabs at a time.
+// Programs that are run slab by slab along the batch, or member by member, several at a time.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,11 @@ namespace caddie::cpu {
 Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& graph, const graph::BatchSplit& split,
                                                            std::shared_ptr<ThreadPool> pool,
                                                            const graph::ExecutorOptions& options);
+
+// Every member is made by one lane: as the threads can be dealt to them evenly, those of a lane share its steps.
+Result<std::unique_ptr<graph::Program>> make_member_program(const graph::Graph& graph, const graph::Members& members,
+                                                            std::shared_ptr<ThreadPool> pool,
+                                                            const graph::ExecutorOptions& options);
 
 // Mistakes of those who use a program.
 Error unknown_name(std::string_view name, const std::vector<std::string>& known);

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 #include "core/graph/executor.hpp"
 #include "core/graph/fusion.hpp"
@@ -41,6 +42,7 @@ struct RunContext {
   std::byte* const* thread_space = nullptr; // by thread of the pool, 64-byte aligned
   std::byte* prepared = nullptr;            // what this step's prepare() left
   std::int64_t slab = 0;                    // number of the slab of the batch (core/graph/batch_split.hpp)
+  bool accumulate = false;                  // for steps that can: add to the result instead of writing it
   graph::RunKey key{};
 
   [[nodiscard]] const float* read(graph::Value value) const { return static_cast<const float*>(memory[value]); }
@@ -66,6 +68,8 @@ class CpuStep {
  public:
   virtual ~CpuStep() = default;
   virtual void run(const RunContext& context) const = 0;
+  // Whether it has one result and honours context.accumulate.
+  [[nodiscard]] virtual bool can_accumulate() const { return false; }
   // Once before any number of run()s with the same leaves: fills context.prepared from leaves alone.
   virtual void prepare(const RunContext&) const {}
   [[nodiscard]] virtual std::size_t prepared_bytes() const { return 0; }
@@ -83,6 +87,7 @@ struct CompileInput {
   const graph::StoragePlan& storage;
   const std::vector<bool>& steady;  // by value: a leaf that is the same for all runs after a prepare()
   int threads = 1;
+  Factors factors = Factors::f32;  // of products and attention
 
   // Both values stand in the same memory.
   [[nodiscard]] bool share_memory(graph::Value a, graph::Value b) const;

@@ -23,7 +23,8 @@ void pause_briefly() {
 #endif
 }
 
-// Returns a value of `word` that differs from `old`.
+}  // namespace
+
 std::uint32_t await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) {
   for (int spin = 0; spin < kSpins; ++spin) {
     const std::uint32_t value = word.load(std::memory_order_acquire);
@@ -37,8 +38,6 @@ std::uint32_t await_change(const std::atomic<std::uint32_t>& word, std::uint32_t
   }
   return value;
 }
-
-}  // namespace
 
 ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)) {
   workers_.reserve(static_cast<std::size_t>(threads_ - 1));

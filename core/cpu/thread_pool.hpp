@@ -64,4 +64,7 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
+// Returns a value of `word` that differs from `old`: watches it for a while, then sleeps until it is notified.
+std::uint32_t await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old);
+
 }  // namespace caddie::cpu

@@ -88,6 +88,12 @@ class Program {
   [[nodiscard]] virtual std::vector<TraceEvent> trace() { return {}; }
 };
 
+// Tensors of one shape that stand one after the other in memory, and are worked on one by one.
+struct Members {
+  std::int64_t count = 1;
+  std::vector<std::string> leaves;  // that each member has its own of; the graph updates no others, and has no outputs
+};
+
 struct ExecutorOptions {
   int threads = 1;
   Precision precision = Precision::f32;
@@ -109,6 +115,9 @@ class Executor {
   virtual Result<void> synchronize() = 0;
 
   virtual Result<std::unique_ptr<Program>> compile(const Graph& graph) = 0;
+  // A program that runs the graph once for each member, in any order or side by side: to the same bits. The members'
+  // leaves are bound to all of them at once.
+  virtual Result<std::unique_ptr<Program>> compile_members(const Graph& graph, const Members& members);
 };
 
 // The plain executor: implements primitives one by one, clear and slow, in f32 or f64. The oracle of every other.

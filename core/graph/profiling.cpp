@@ -44,13 +44,17 @@ class ProfilingExecutor final : public Executor {
   Result<void> upload(const BufferView& to, std::span<const std::byte> from) override { return inner_->upload(to, from); }
   Result<void> download(std::span<std::byte> to, const BufferView& from) override { return inner_->download(to, from); }
   Result<void> synchronize() override { return inner_->synchronize(); }
-  Result<std::unique_ptr<Program>> compile(const Graph& graph) override {
-    auto program = inner_->compile(graph);
-    if (!program) return program.error();
-    return std::unique_ptr<Program>(std::make_unique<ProfiledProgram>(std::move(*program), sink_));
+  Result<std::unique_ptr<Program>> compile(const Graph& graph) override { return profiled(inner_->compile(graph)); }
+  Result<std::unique_ptr<Program>> compile_members(const Graph& graph, const Members& members) override {
+    return profiled(inner_->compile_members(graph, members));
   }
 
  private:
+  Result<std::unique_ptr<Program>> profiled(Result<std::unique_ptr<Program>> program) const {
+    if (!program) return program;
+    return std::unique_ptr<Program>(std::make_unique<ProfiledProgram>(std::move(*program), sink_));
+  }
+
   std::unique_ptr<Executor> inner_;
   std::shared_ptr<ProfileSink> sink_;
 };

@@ -4,89 +4,66 @@
 #include <functional>
 #include <vector>
 
+#include "core/train/member_arrays.hpp"
+
 namespace caddie::train {
 namespace {
 
-std::size_t gradient_elements(const ParameterStore& store) {
-  std::size_t count = 0;
-  for (const Bank& bank : store.banks())
-    if (bank.gradients) count += bank.gradients->size_bytes() / sizeof(float);
-  return count;
-}
-
-// Calls body with each owned bank's gradients and their part of `values`.
-template <class Body>
-Result<void> for_each_bank(const ParameterStore& store, std::span<float> values, Body&& body) {
-  for (const Bank& bank : store.banks()) {
-    if (!bank.gradients) continue;
-    const std::size_t count = bank.gradients->size_bytes() / sizeof(float);
-    if (auto done = body(graph::BufferView{bank.gradients, 0}, values.first(count)); !done) return done;
-    values = values.subspan(count);
+std::vector<MemberArray> gradients_of(const ParameterStore& store) {
+  std::vector<MemberArray> gradients;
+  for (std::size_t i = 0; i < store.banks().size(); ++i) {
+    if (store.banks()[i].gradients) gradients.push_back({i, store.banks()[i].gradients});
   }
-  return {};
+  return gradients;
 }
 
 class OrderedExchange final : public GradientExchange {
  public:
-  OrderedExchange(graph::Executor& executor, const ParameterStore& store, comm::ProcessGroup& group);
+  OrderedExchange(graph::Executor& executor, const ParameterStore& store, comm::ProcessGroup& group,
+                  const Shares& shares)
+      : executor_(&executor), group_(&group), gradients_(gradients_of(store), store.banks(), shares),
+        own_bytes_(gradients_.bytes_of_ranks()[static_cast<std::size_t>(group.rank())]),
+        all_(gradients_.bytes()), received_(own_bytes_ * shares.size()), sum_(own_bytes_ / sizeof(float)) {}
+
   [[nodiscard]] bool adds_own_first() const override { return false; }
-  Result<void> add(int round) override;
-  Result<void> finish() override;
+
+  Result<void> add(int round) override {
+    for (int rank = 0; rank < group_->size(); ++rank) {
+      if (auto done = gradients_.download(*executor_, rank, gradients_.part(all_, rank)); !done) return done;
+    }
+    if (auto done = group_->all_to_all(all_, received_, gradients_.bytes_of_ranks()); !done) return done;
+    for (int rank = 0; rank < group_->size(); ++rank) add_to_sum(rank, round == 0 && rank == 0);
+    return {};
+  }
+
+  Result<void> finish(bool all) override {
+    const auto own = std::as_bytes(std::span(sum_));
+    if (!all) return gradients_.upload(*executor_, group_->rank(), own);
+    if (auto done = group_->all_gather(own, all_, gradients_.bytes_of_ranks()); !done) return done;
+    for (int rank = 0; rank < group_->size(); ++rank) {
+      if (auto done = gradients_.upload(*executor_, rank, gradients_.part(all_, rank)); !done) return done;
+    }
+    return {};
+  }
 
  private:
-  // Every owned bank's gradient, one after the other, and zeros up to a multiple of the group's size.
-  Result<void> download();
-  Result<void> upload();
-
-  graph::Executor* executor_;
-  const ParameterStore* store_;
-  comm::ProcessGroup* group_;
-  std::vector<float> all_;       // [size * share]
-  std::vector<float> received_;  // [size * share]
-  std::vector<float> sum_;       // [share]
-};
-
-OrderedExchange::OrderedExchange(graph::Executor& executor, const ParameterStore& store, comm::ProcessGroup& group)
-    : executor_(&executor), store_(&store), group_(&group) {
-  const auto size = static_cast<std::size_t>(group.size());
-  const std::size_t share = (gradient_elements(store) + size - 1) / size;
-  all_.resize(size * share);
-  received_.resize(size * share);
-  sum_.resize(share);
-}
-
-Result<void> OrderedExchange::download() {
-  return for_each_bank(*store_, all_, [&](const graph::BufferView& bank, std::span<float> values) {
-    return executor_->download(std::as_writable_bytes(values), bank);
-  });
-}
-
-Result<void> OrderedExchange::upload() {
-  return for_each_bank(*store_, all_, [&](const graph::BufferView& bank, std::span<float> values) {
-    return executor_->upload(bank, std::as_bytes(values));
-  });
-}
-
-Result<void> OrderedExchange::add(int round) {
-  if (auto done = download(); !done) return done;
-  const auto sent = std::as_bytes(std::span(all_));
-  if (auto done = group_->all_to_all(sent, std::as_writable_bytes(std::span(received_))); !done) return done;
-  auto next = received_.cbegin();
-  for (int rank = 0; rank < group_->size(); ++rank, next += static_cast<std::ptrdiff_t>(sum_.size())) {
-    if (round == 0 && rank == 0) {
+  void add_to_sum(int rank, bool is_first) {
+    const auto* next = reinterpret_cast<const float*>(received_.data() + static_cast<std::size_t>(rank) * own_bytes_);
+    if (is_first) {
       std::copy_n(next, sum_.size(), sum_.begin());
     } else {
       std::transform(sum_.cbegin(), sum_.cend(), next, sum_.begin(), std::plus<>());
     }
   }
-  return {};
-}
 
-Result<void> OrderedExchange::finish() {
-  const auto own = std::as_bytes(std::span(sum_));
-  if (auto done = group_->all_gather(own, std::as_writable_bytes(std::span(all_))); !done) return done;
-  return upload();
-}
+  graph::Executor* executor_;
+  comm::ProcessGroup* group_;
+  MemberArrays gradients_;
+  std::size_t own_bytes_;
+  std::vector<std::byte> all_;       // the shares of this rank's gradient
+  std::vector<std::byte> received_;  // its own share of every rank's
+  std::vector<float> sum_;
+};
 
 class DeviceExchange final : public GradientExchange {
  public:
@@ -95,7 +72,7 @@ class DeviceExchange final : public GradientExchange {
 
   [[nodiscard]] bool adds_own_first() const override { return true; }
   Result<void> add(int) override { return {}; }
-  Result<void> finish() override {
+  Result<void> finish(bool) override {
     if (auto done = executor_->synchronize(); !done) return done;
     for (const Bank& bank : store_->banks()) {
       if (!bank.gradients) continue;
@@ -114,8 +91,8 @@ class DeviceExchange final : public GradientExchange {
 }  // namespace
 
 std::unique_ptr<GradientExchange> ordered_exchange(graph::Executor& executor, const ParameterStore& store,
-                                                   comm::ProcessGroup& group) {
-  return std::make_unique<OrderedExchange>(executor, store, group);
+                                                   comm::ProcessGroup& group, const Shares& shares) {
+  return std::make_unique<OrderedExchange>(executor, store, group, shares);
 }
 
 std::unique_ptr<GradientExchange> device_exchange(graph::Executor& executor, const ParameterStore& store,

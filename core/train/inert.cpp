@@ -155,6 +155,13 @@ Result<void> GradientWatch::observe(const std::vector<std::string>& paths) {
   return {};
 }
 
+bool GradientWatch::looks_at(const std::vector<std::string>& paths) const {
+  return std::ranges::any_of(paths, [&](const std::string& path) {
+    const auto seen = seen_.find(path);
+    return seen == seen_.end() || seen->second.steps < kSteps;
+  });
+}
+
 std::map<std::string, double> GradientWatch::squares() const {
   std::map<std::string, double> squares;
   for (const auto& [path, seen] : seen_) squares[path] = seen.squares;

@@ -48,6 +48,8 @@ class GradientWatch {
   // After the gradients of a step are there: looks at these parameters, each over the first kSteps steps it is named
   // for.
   Result<void> observe(const std::vector<std::string>& paths);
+  // Whether observe() still looks at one of these.
+  [[nodiscard]] bool looks_at(const std::vector<std::string>& paths) const;
   // What was seen so far, for a checkpoint.
   [[nodiscard]] nlohmann::json to_json() const;
   Result<void> load(const nlohmann::json& json);

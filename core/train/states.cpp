@@ -66,24 +66,24 @@ Result<void> StateStore::bind(graph::Program& program, const std::vector<plugins
   return {};
 }
 
-Result<graph::BufferPtr> ScalarInputs::tie(graph::Program& program, const std::string& leaf) {
+Result<void> ScalarInputs::add(graph::Program& program, const plugins::StepScalar& scalar) {
+  const auto known = std::ranges::find(entries_, scalar.leaf, [](const Entry& entry) { return entry.scalar.leaf; });
+  if (known != entries_.end()) return program.bind(scalar.leaf, {known->buffer, 0});
   auto buffer = executor_->allocate(sizeof(float));
   if (!buffer) return buffer.error();
-  if (auto done = program.bind(leaf, {*buffer, 0}); !done) return done.error();
-  return *buffer;
+  entries_.push_back({scalar, *buffer});
+  return program.bind(scalar.leaf, {*buffer, 0});
 }
 
 Result<void> ScalarInputs::add(graph::Program& program, const std::vector<plugins::StepScalar>& scalars) {
   for (const plugins::StepScalar& scalar : scalars) {
-    auto buffer = tie(program, scalar.leaf);
-    if (!buffer) return buffer.error();
-    entries_.push_back({scalar, *buffer});
+    if (auto done = add(program, scalar); !done) return done;
   }
   return {};
 }
 
 Result<void> ScalarInputs::add(graph::Program& program, const std::string& leaf) {
-  return add(program, {plugins::StepScalar{leaf, nullptr, nullptr}});
+  return add(program, plugins::StepScalar{leaf, nullptr, nullptr});
 }
 
 Result<void> ScalarInputs::set(const caddie_step& step) {

@@ -45,8 +45,9 @@ class ScalarInputs {
  public:
   explicit ScalarInputs(graph::Executor& executor) : executor_(&executor) {}
 
-  // Makes memory for the scalars and ties them to the program.
+  // Makes memory for the scalars, once for each name, and ties them to the program.
   Result<void> add(graph::Program& program, const std::vector<plugins::StepScalar>& scalars);
+  Result<void> add(graph::Program& program, const plugins::StepScalar& scalar);
   // A scalar the host itself computes.
   Result<void> add(graph::Program& program, const std::string& leaf);
   // Evaluates every plugin's function for this step and uploads; a value that is not finite is an error with its name.
@@ -58,7 +59,6 @@ class ScalarInputs {
     plugins::StepScalar scalar;
     graph::BufferPtr buffer;
   };
-  Result<graph::BufferPtr> tie(graph::Program& program, const std::string& leaf);
   graph::Executor* executor_;
   std::vector<Entry> entries_;
 };

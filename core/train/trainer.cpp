@@ -69,17 +69,18 @@ Result<void> Trainer::prepare() {
   if (auto done = check_group(*first, *last); !done) return done;
   if (auto done = make_store(*first, *last); !done) return done;
   if (auto done = store_.initialise(options_.seed); !done) return done;
-  if (ranks() > 1) {
-    exchange_ = parts_.devices == nullptr ? ordered_exchange(*executor_, store_, *parts_.group)
-                                          : device_exchange(*executor_, store_, *parts_.devices);
-  }
   if (auto done = enter_phase(fraction(), 1); !done) return done;
 
   std::vector<UpdateOwner> owners;
   for (const OptimizerEntry& optimizer : parts_.optimizers) owners.push_back(optimizer_owner(*optimizer.object));
-  auto update = UpdateProgram::make(*executor_, store_, states_, owners, parts_.averagers, update_options());
+  auto update = UpdateProgram::make(*executor_, store_, states_, owners, parts_.averagers, update_options(),
+                                    peers());
   if (!update) return update.error();
   update_ = std::move(*update);
+  if (ranks() > 1) {
+    exchange_ = parts_.devices == nullptr ? ordered_exchange(*executor_, store_, *parts_.group, update_->shares())
+                                          : device_exchange(*executor_, store_, *parts_.devices);
+  }
   const auto without_effect = averagers_without_effect(store_, parts_.averagers, update_options());
   if (!without_effect) return without_effect.error();
   return check_averagers(*without_effect, options_.inert);
@@ -236,7 +237,7 @@ caddie_step Trainer::position() const {
   return step;
 }
 
-UpdateProgram::Options Trainer::update_options() const {
+UpdateOptions Trainer::update_options() const {
   return {options_.clip_norm, options_.seed, parts_.model->dims()};
 }
 
@@ -260,7 +261,8 @@ Result<LossReport> Trainer::run_gradients(const caddie_step& position, TokenBatc
     if (auto done = end_round(part / ranks(), *own, &mean); !done) return done.error();
   }
   if (exchange_) {
-    if (auto done = exchange_->finish(); !done) return done.error();
+    const bool all = update_->needs_all_gradients() || watch_.looks_at(gradients_->with_gradient());
+    if (auto done = exchange_->finish(all); !done) return done.error();
   }
   return mean;
 }
@@ -269,9 +271,9 @@ Result<void> Trainer::end_round(int round, const LossReport& own, LossReport* me
   std::vector<LossReport> all = {own};
   if (exchange_) {
     if (auto done = exchange_->add(round); !done) return done;
-    all.resize(static_cast<std::size_t>(ranks()));
-    const auto gathered = std::as_writable_bytes(std::span(all));
-    if (auto done = parts_.group->all_gather(std::as_bytes(std::span(&own, 1)), gathered); !done) return done;
+    auto gathered = comm::everybodys(*parts_.group, own);
+    if (!gathered) return gathered.error();
+    all = std::move(*gathered);
   }
   for (const LossReport& report : all) {
     mean->loss += report.loss / options_.accumulate;
@@ -317,7 +319,20 @@ Result<StepReport> Trainer::step() {
   return report;
 }
 
+Result<void> Trainer::gather() {
+  if (gathered_step_ == step_) return {};
+  if (auto done = update_->gather_states(); !done) return done;
+  gathered_step_ = step_;
+  return {};
+}
+
+Result<void> Trainer::check_gathered() const {
+  if (ranks() == 1 || gathered_step_ == step_) return {};
+  return Error{Code::internal, fmt::format("step {}", step_), "states of other processes are asked for before gather()"};
+}
+
 Result<Checkpoint> Trainer::checkpoint() const {
+  if (auto done = check_gathered(); !done) return done.error();
   Checkpoint checkpoint;
   checkpoint.step = step_;
   checkpoint.elapsed_seconds = elapsed_seconds_;
@@ -346,7 +361,7 @@ Result<void> Trainer::restore(const Checkpoint& checkpoint) {
   if (checkpoint.run_digest != options_.run_digest) {
     return Error{Code::state, "checkpoint", "belongs to another run: manifest, data or plugins differ"};
   }
-  step_ = checkpoint.step;
+  step_ = gathered_step_ = checkpoint.step;
   elapsed_seconds_ = checkpoint.elapsed_seconds;
   const double scale = position().scale;
   if (auto done = enter_phase(fraction(), scale); !done) return done;  // its states must exist before they are filled
@@ -387,6 +402,7 @@ Result<void> Trainer::restore_activity(const Checkpoint& checkpoint) {
 }
 
 Result<std::vector<HostTensor>> Trainer::averaged_weights() {
+  if (auto done = check_gathered(); !done) return done.error();
   const auto values = averaged_values(*executor_, store_, states_, parts_.averagers, position(), update_options());
   if (!values) return values.error();
   return store_.download_from(*values);

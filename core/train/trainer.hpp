@@ -3,8 +3,9 @@
 // A Trainer belongs to one thread. Executor, model, objects and data must outlive it. It can be left after any step:
 // save() writes all it needs, restore() brings a fresh Trainer of the same run to the same bits.
 //
-// Several processes, each with a Trainer of the same run, share the micro-batches of every step and end it with the same
-// bits as one process, where the hosts add (gradient_exchange.hpp). All of them call step(), in step; the clock is that of rank 0.
+// Several processes, each with a Trainer of the same run, share the micro-batches of every step (gradient_exchange.hpp) and
+// its updates (update_program.hpp) and end it with the same bits as one process, where the hosts add. All of them call
+// step() and gather(), in step; the clock is that of rank 0.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +23,7 @@
 #include "core/plugins/model.hpp"
 #include "core/plugins/object.hpp"
 #include "core/train/activity.hpp"
+#include "core/train/averaging.hpp"
 #include "core/train/banks.hpp"
 #include "core/train/checkpoint.hpp"
 #include "core/train/gradient_exchange.hpp"
@@ -82,6 +84,9 @@ class Trainer {
   // rate.
   Result<StepReport> step();
 
+  // Every process gets the states of the members that others update; what stands below needs them. All call it.
+  Result<void> gather();
+
   Result<Checkpoint> checkpoint() const;
   Result<void> restore(const Checkpoint& checkpoint);
 
@@ -121,8 +126,11 @@ class Trainer {
   Result<void> end_round(int round, const LossReport& own, LossReport* mean);
   [[nodiscard]] int ranks() const { return parts_.group == nullptr ? 1 : parts_.group->size(); }
   [[nodiscard]] int rank() const { return parts_.group == nullptr ? 0 : parts_.group->rank(); }
+  [[nodiscard]] Peers peers() const { return {parts_.group, parts_.devices}; }
+  // An error where the states of other processes' members are out of date.
+  [[nodiscard]] Result<void> check_gathered() const;
   [[nodiscard]] caddie_step position() const;
-  [[nodiscard]] UpdateProgram::Options update_options() const;
+  [[nodiscard]] UpdateOptions update_options() const;
 
   graph::Executor* executor_;
   TrainerParts parts_;
@@ -143,6 +151,7 @@ class Trainer {
   std::set<double> scale_thresholds_;
   bool segments_ = false;
   std::int64_t step_ = 0;
+  std::int64_t gathered_step_ = 0;  // steps done when the states of all members were here last
   double elapsed_seconds_ = 0;
 };
 

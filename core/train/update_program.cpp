@@ -1,247 +1,179 @@
 #include "core/train/update_program.hpp"
 
-#include <fmt/format.h>
-
-#include "core/graph/emitter.hpp"
-#include "core/plugins/call.hpp"
+#include <algorithm>
 
 namespace caddie::train {
 
-using graph::DType;
-using graph::LeafKind;
-using graph::Op;
-using graph::Value;
+using Kind = graph::MemberCut::Kind;
 
 namespace {
 
-constexpr const char* kScale = "host/scale";
+// What an element costs beside its update: its gradient is added up, and its new value handed out.
+constexpr double kWorkOfElement = 8;
 
-std::string gradient_leaf(const Bank& bank) { return "gradient/" + bank.name; }
+// The number that gradients are multiplied with.
+float clip_factor(double norm, double clip_norm) { return static_cast<float>(std::min(1.0, clip_norm / (norm + 1e-6))); }
 
-// Norm over all gradients, added in the order of the banks.
-Value norm_of(graph::Graph& graph, const std::vector<Value>& gradients) {
-  const graph::Emitter emit{graph};
-  Value total = emit.scalar(0);
-  for (const Value gradient : gradients) {
-    total = emit.add(total, emit.reduce(Op::reduce_sum, emit.mul(gradient, gradient), {}, false));
+std::vector<std::size_t> owned_banks(const ParameterStore& parameters) {
+  std::vector<std::size_t> owned;
+  for (std::size_t i = 0; i < parameters.banks().size(); ++i) {
+    if (parameters.banks()[i].owner != kNoOwner) owned.push_back(i);
   }
-  return emit.op(Op::sqrt, total);
+  return owned;
 }
 
-Value clip_factor(graph::Graph& graph, Value norm, double clip_norm) {
-  const graph::Emitter emit{graph};
-  return emit.op(Op::min, emit.scalar(1), emit.div(emit.scalar(clip_norm), emit.add(norm, emit.scalar(1e-6))));
-}
-
-Result<void> check(caddie_code code, const caddie_error& error, const plugins::Build& build, const std::string& where) {
-  if (auto status = build.status(); !status) return status.error();
-  if (code != CADDIE_OK) return plugins::to_error(code, error, where);
-  return {};
-}
-
-plugins::Build update_build(const UpdateProgram::Options& options,
-                            const std::vector<plugins::BlockInstance>* no_blocks) {
-  return {options.dims, plugins::BuildRequest{}, no_blocks};
-}
-
-struct BankLeaves {
-  const Bank* bank;
-  Value parameter;
-  Value gradient;
-};
-
-Result<Value> build_update(plugins::Build& build, const UpdateOwner& owner, const BankLeaves& leaves, Value gradient,
-                           Value scale) {
-  build.set_instance(owner.name);
-  build.set_state_prefix(leaves.bank->name);
-  build.graph().push_scope(owner.name);
-  const caddie_update update = {sizeof(caddie_update), leaves.parameter, gradient, scale, leaves.bank->name.c_str(),
-                                leaves.bank->role.c_str()};
-  caddie_error error = plugins::fresh_error();
-  caddie_value fresh = 0;
-  const caddie_code code = owner.update(plugins::to_abi(&build), &update, &fresh, &error);
-  build.graph().pop_scope();
-  if (auto done = check(code, error, build, owner.name); !done) return done.error();
-  if (!build.graph().is_valid(fresh) || build.graph().shape(fresh) != build.graph().shape(leaves.parameter)) {
-    return Error{Code::shape, owner.name, fmt::format("gave no new parameter of shape {} for the bank {}",
-                                                      build.graph().shape(leaves.parameter).text(), leaves.bank->name)};
+std::vector<std::vector<std::string>> leaves_of_banks(const ParameterStore& parameters,
+                                                      const std::vector<std::size_t>& owned) {
+  std::vector<std::vector<std::string>> leaves;
+  for (const std::size_t bank : owned) {
+    leaves.push_back({parameters.banks()[bank].name, gradient_leaf(parameters.banks()[bank])});
   }
-  return fresh;
+  return leaves;
 }
-
-Result<void> build_averagers(plugins::Build& build, const std::vector<const plugins::Object*>& averagers,
-                             const Bank& bank, Value value) {
-  for (const plugins::Object* averager : averagers) {
-    build.set_instance(averager->instance());
-    build.set_state_prefix(bank.name);
-    caddie_error error = plugins::fresh_error();
-    const auto& table = averager->table<caddie_averager>();
-    const caddie_code code = plugins::guarded(error, [&] {
-      return table.accumulate(averager->abi(), plugins::to_abi(&build), bank.name.c_str(), value, &error);
-    });
-    if (auto done = check(code, error, build, averager->instance()); !done) return done;
-  }
-  return {};
-}
-
-// States that copy a bank's parameter name its leaf; the leaf's name is the bank's.
-Value bank_leaf(plugins::Build& build, const Bank& bank) { return build.declare_bank(bank.name, bank.shape()); }
 
 }  // namespace
 
-UpdateOwner optimizer_owner(const plugins::Object& optimizer) {
-  const plugins::Object* object = &optimizer;
-  return {object->instance(),
-          [object](caddie_build* build, const caddie_update* update, caddie_value* parameter, caddie_error* error) {
-            return plugins::guarded(*error, [&] {
-              return object->table<caddie_optimizer>().update(object->abi(), build, update, parameter, error);
-            });
-          }};
-}
+// What make() knows of the whole graph.
+struct UpdateProgram::Plan {
+  Plan(const ParameterStore& store, StateStore& state_store, const plugins::BuildResult& result)
+      : parameters(store), states(state_store), build(result), owned(owned_banks(store)),
+        cut(result.graph, leaves_of_banks(store, owned)) {}
+
+  // The number by which the cut knows a bank of the store.
+  [[nodiscard]] std::size_t in_cut(std::size_t bank) const {
+    return static_cast<std::size_t>(std::ranges::find(owned, bank) - owned.begin());
+  }
+  [[nodiscard]] const Bank& bank(std::size_t bank) const { return parameters.banks()[bank]; }
+
+  const ParameterStore& parameters;
+  StateStore& states;
+  const plugins::BuildResult& build;
+  std::vector<std::size_t> owned;
+  graph::MemberCut cut;
+};
 
 Result<std::unique_ptr<UpdateProgram>> UpdateProgram::make(graph::Executor& executor, ParameterStore& parameters,
                                                            StateStore& states, const std::vector<UpdateOwner>& owners,
                                                            const std::vector<const plugins::Object*>& averagers,
-                                                           const Options& options) {
-  auto self = std::unique_ptr<UpdateProgram>(new UpdateProgram(executor));
-  const std::vector<plugins::BlockInstance> no_blocks;
-  plugins::Build build = update_build(options, &no_blocks);
-  graph::Graph& graph = build.graph();
-  const Value scale = graph.leaf(LeafKind::input, kScale, DType::f32, {});
-
-  std::vector<BankLeaves> leaves;
-  std::vector<Value> gradients;
-  for (const Bank& bank : parameters.banks()) {
-    if (bank.owner == kNoOwner) continue;
-    const Value parameter = bank_leaf(build, bank);
-    const Value gradient = graph.leaf(LeafKind::input, gradient_leaf(bank), DType::f32, bank.shape());
-    leaves.push_back({&bank, parameter, gradient});
-    gradients.push_back(gradient);
+                                                           const Options& options, const Peers& peers) {
+  const auto built = build_updates(parameters, owners, averagers, options);
+  if (!built) return built.error();
+  if (auto done = states.add(built->states, parameters, options.seed); !done) return done.error();
+  const Plan plan(parameters, states, *built);
+  auto self = std::unique_ptr<UpdateProgram>(new UpdateProgram(executor, options, peers));
+  if (auto done = self->deal(plan); !done) return done.error();
+  if (auto done = self->add_own_members(plan); !done) return done.error();
+  const auto others = plan.cut.other_updates();
+  if (!others) return others.error();
+  if (!others->updates().empty()) {
+    if (auto done = self->add_piece(plan, *others, {}, false); !done) return done.error();
   }
-  const Value norm = norm_of(graph, gradients);
-  graph.output("norm", norm);
-  const Value factor = options.clip_norm > 0 ? clip_factor(graph, norm, options.clip_norm) : 0;
-  for (const BankLeaves& bank : leaves) {
-    const Value gradient = factor == 0 ? bank.gradient : graph.emit(Op::mul, {bank.gradient, factor});
-    const auto fresh = build_update(build, owners[static_cast<std::size_t>(bank.bank->owner)], bank, gradient, scale);
-    if (!fresh) return fresh.error();
-    graph.update(bank.parameter, *fresh);
-    build.continue_bank(bank.bank->name, *fresh);
-    if (auto done = build_averagers(build, averagers, *bank.bank, *fresh); !done) return done.error();
-  }
-  if (auto status = build.status(); !status) return status.error();
-  const plugins::BuildResult result = build.take();
-
-  if (auto done = states.add(result.states, parameters, options.seed); !done) return done.error();
-  auto program = executor.compile(result.graph);
-  if (!program) return program.error();
-  self->program_ = std::move(*program);
-  for (const BankLeaves& bank : leaves) {
-    if (auto done = self->program_->bind(bank.bank->name, {bank.bank->values, 0}); !done) return done.error();
-    if (auto done = self->program_->bind(gradient_leaf(*bank.bank), {bank.bank->gradients, 0}); !done) {
-      return done.error();
-    }
-  }
-  if (auto done = states.bind(*self->program_, result.states); !done) return done.error();
-  if (auto done = self->scalars_.add(*self->program_, result.scalars); !done) return done.error();
-  if (auto done = self->scalars_.add(*self->program_, std::string(kScale)); !done) return done.error();
-  auto norm_buffer = executor.allocate(sizeof(float));
-  if (!norm_buffer) return norm_buffer.error();
-  self->norm_ = *norm_buffer;
-  if (auto done = self->program_->bind("norm", {self->norm_, 0}); !done) return done.error();
   return self;
 }
 
-Result<void> UpdateProgram::run(const caddie_step& step, const graph::RunKey& key) {
-  if (auto done = scalars_.set(step); !done) return done;
-  if (auto done = scalars_.set(kScale, static_cast<float>(step.scale)); !done) return done;
-  return program_->run(key);
+Result<void> UpdateProgram::deal(const Plan& plan) {
+  std::vector<BankWork> work(plan.parameters.banks().size());
+  std::vector<MemberArray> values;
+  std::vector<MemberArray> states;
+  for (std::size_t i = 0; i < plan.owned.size(); ++i) {
+    const Bank& bank = plan.bank(plan.owned[i]);
+    const auto elements = static_cast<double>(bank.shape().elements());
+    const Kind kind = plan.cut.kind(i);
+    work[plan.owned[i]] = {static_cast<std::int64_t>(bank.members.size()),
+                           plan.cut.work(i) + kWorkOfElement * elements, kind == Kind::apart};
+    needs_all_gradients_ = needs_all_gradients_ || kind == Kind::together;
+    if (kind == Kind::together) continue;
+    values.push_back({plan.owned[i], bank.values});
+    for (const std::string& leaf : plan.cut.leaves_of(i)) {
+      const auto state = plan.states.entries().find(leaf);
+      if (state != plan.states.entries().end()) states.push_back({plan.owned[i], state->second.buffer});
+    }
+  }
+  shares_ = deal_members(work, peers_.size());
+  parameter_arrays_ = MemberArrays(values, plan.parameters.banks(), shares_);
+  state_arrays_ = MemberArrays(states, plan.parameters.banks(), shares_);
+  auto norm = GradientNorm::make(*executor_, plan.parameters, shares_, peers_);
+  if (!norm) return norm.error();
+  norm_ = std::move(*norm);
+  return {};
 }
 
-Result<double> UpdateProgram::gradient_norm() const {
-  float norm = 0;
-  if (auto done = executor_->download(std::as_writable_bytes(std::span(&norm, 1)), {norm_, 0}); !done) {
-    return done.error();
+Result<void> UpdateProgram::add_own_members(const Plan& plan) {
+  for (const MemberRange& range : shares_[static_cast<std::size_t>(peers_.rank())]) {
+    const std::size_t number = plan.in_cut(range.bank);
+    if (plan.cut.kind(number) == Kind::together) continue;
+    const bool on_host = plan.bank(range.bank).values->host_data() != nullptr;
+    const bool one_by_one = on_host && plan.cut.kind(number) == Kind::apart && !plan.cut.is_elementwise(number);
+    const auto graph = plan.cut.updates_of(number, one_by_one ? 1 : range.count);
+    if (!graph) return graph.error();
+    if (auto done = add_piece(plan, *graph, range, one_by_one); !done) return done;
   }
-  return static_cast<double>(norm);
+  return {};
 }
 
-namespace {
-
-// One bank through every averager. Those that hand on what they were given are added to `without_effect`.
-Result<Value> build_finish(plugins::Build& build, const std::vector<const plugins::Object*>& averagers, const std::string& bank,
-                           Value parameter, std::vector<std::string>* without_effect) {
-  Value current = parameter;
-  for (const plugins::Object* averager : averagers) {
-    build.set_instance(averager->instance());
-    build.set_state_prefix(bank);
-    caddie_error error = plugins::fresh_error();
-    caddie_value out = 0;
-    const caddie_code code = plugins::guarded(error, [&] {
-      return averager->table<caddie_averager>().finish(averager->abi(), plugins::to_abi(&build), bank.c_str(),
-                                                       parameter, current, &out, &error);
-    });
-    if (auto done = check(code, error, build, averager->instance()); !done) return done.error();
-    if (out == current && without_effect != nullptr) without_effect->push_back(averager->instance());
-    current = out;
-  }
-  return current;
-}
-
-}  // namespace
-
-Result<std::vector<std::string>> averagers_without_effect(const ParameterStore& parameters, const std::vector<const plugins::Object*>& averagers,
-                                                          const UpdateProgram::Options& options) {
-  std::vector<std::string> names;
-  const std::vector<plugins::BlockInstance> no_blocks;
-  plugins::Build build = update_build(options, &no_blocks);
-  for (const Bank& bank : parameters.banks()) {
-    if (bank.owner == kNoOwner) continue;
-    const auto finished = build_finish(build, averagers, bank.name, bank_leaf(build, bank), &names);
-    if (!finished) return finished.error();
-    break;  // what an averager does, it does to every bank
-  }
-  return names;
-}
-
-Result<std::vector<graph::BufferPtr>> averaged_values(graph::Executor& executor, const ParameterStore& parameters,
-                                                      StateStore& states,
-                                                      const std::vector<const plugins::Object*>& averagers,
-                                                      const caddie_step& step, const UpdateProgram::Options& options) {
-  std::vector<graph::BufferPtr> values;
-  for (const Bank& bank : parameters.banks()) values.push_back(bank.values);
-  if (averagers.empty()) return values;
-
-  const std::vector<plugins::BlockInstance> no_blocks;
-  plugins::Build build = update_build(options, &no_blocks);
-  for (const Bank& bank : parameters.banks()) {
-    if (bank.owner == kNoOwner) continue;
-    const Value parameter = bank_leaf(build, bank);
-    const auto current = build_finish(build, averagers, bank.name, parameter, nullptr);
-    if (!current) return current.error();
-    build.graph().output("final/" + bank.name, *current);
-  }
-  if (auto status = build.status(); !status) return status.error();
-  const plugins::BuildResult result = build.take();
-  if (auto done = states.add(result.states, parameters, options.seed); !done) return done.error();
-  auto program = executor.compile(result.graph);
+Result<void> UpdateProgram::add_piece(const Plan& plan, const graph::Graph& graph, const MemberRange& range,
+                                      bool one_by_one) {
+  const bool is_of_bank = range.count > 0;
+  const auto own = is_of_bank ? plan.cut.leaves_of(plan.in_cut(range.bank)) : std::vector<std::string>();
+  auto program = one_by_one ? executor_->compile_members(graph, {range.count, own}) : executor_->compile(graph);
   if (!program) return program.error();
-  ScalarInputs scalars(executor);
-  if (auto done = scalars.add(**program, result.scalars); !done) return done.error();
-  if (auto done = scalars.set(step); !done) return done.error();
-  if (auto done = states.bind(**program, result.states); !done) return done.error();
-  for (std::size_t i = 0; i < parameters.banks().size(); ++i) {
-    const Bank& bank = parameters.banks()[i];
-    if (bank.owner == kNoOwner) continue;
-    auto buffer = executor.allocate(bank.values->size_bytes());
-    if (!buffer) return buffer.error();
-    values[i] = *buffer;
-    if (auto done = (*program)->bind(bank.name, {bank.values, 0}); !done) return done.error();
-    if (auto done = (*program)->bind("final/" + bank.name, {*buffer, 0}); !done) return done.error();
+  for (const graph::Leaf& leaf : graph.leaves()) {
+    const bool has_members = std::ranges::find(own, leaf.name) != own.end();
+    if (auto done = bind_leaf(plan, leaf.name, has_members ? range : MemberRange{}, **program); !done) return done;
   }
-  if (auto done = (*program)->run({}); !done) return done.error();
-  if (auto done = executor.synchronize(); !done) return done.error();
-  return values;
+  pieces_.push_back(std::move(*program));
+  return {};
+}
+
+// To the memory of the range's members, or where it has none to all of it.
+Result<void> UpdateProgram::bind_leaf(const Plan& plan, const std::string& name, const MemberRange& range,
+                                      graph::Program& program) {
+  const auto scalar = std::ranges::find(plan.build.scalars, name, &plugins::StepScalar::leaf);
+  if (scalar != plan.build.scalars.end()) return scalars_.add(program, *scalar);
+  if (name == kScaleLeaf || name == kClipLeaf) return scalars_.add(program, name);
+
+  const auto bind = [&](const graph::BufferPtr& buffer) {
+    const std::size_t of_member = buffer->size_bytes() / std::max<std::size_t>(plan.bank(range.bank).members.size(), 1);
+    return program.bind(name, {buffer, of_member * static_cast<std::size_t>(range.first)});
+  };
+  for (const std::size_t number : plan.owned) {
+    const Bank& bank = plan.bank(number);
+    if (name == bank.name) return bind(bank.values);
+    if (name == gradient_leaf(bank)) return bind(bank.gradients);
+  }
+  const auto state = plan.states.entries().find(name);
+  if (state != plan.states.entries().end()) return bind(state->second.buffer);
+  return Error{Code::internal, name, "is a leaf of the update that nothing is tied to"};
+}
+
+Result<void> UpdateProgram::run(const caddie_step& step, const graph::RunKey& key) {
+  last_norm_.reset();
+  if (options_.clip_norm > 0) {
+    const auto norm = gradient_norm();
+    if (!norm) return norm.error();
+    if (auto done = scalars_.set(kClipLeaf, clip_factor(*norm, options_.clip_norm)); !done) return done;
+  }
+  if (auto done = scalars_.set(step); !done) return done;
+  if (auto done = scalars_.set(kScaleLeaf, static_cast<float>(step.scale)); !done) return done;
+  for (const auto& piece : pieces_) {
+    if (auto done = piece->run(key); !done) return done;
+  }
+  return parameter_arrays_.hand_out(*executor_, peers_);
+}
+
+Result<double> UpdateProgram::gradient_norm() {
+  if (!last_norm_) {
+    const auto norm = norm_.compute();
+    if (!norm) return norm;
+    last_norm_ = *norm;
+  }
+  return *last_norm_;
+}
+
+std::size_t UpdateProgram::program_arena() const {
+  std::size_t bytes = 0;
+  for (const auto& piece : pieces_) bytes += piece->arena_bytes();
+  return bytes;
 }
 
 }  // namespace caddie::train

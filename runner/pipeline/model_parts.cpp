@@ -62,12 +62,7 @@ Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSe
   if (const auto launch = comm::find_launch()) options.device = launch->local_rank;
   if (compute.precision == "bf16") options.precision = graph::Precision::bf16;
   if (compute.backend == "reference") return graph::make_reference_executor(options);
-  if (compute.backend == "cpu") {
-    if (options.precision != graph::Precision::f32) {
-      return Error{Code::unsupported, "/compute/precision", "bf16 needs the cuda backend; the cpu backend computes in fp32"};
-    }
-    return cpu::make_cpu_executor(options);
-  }
+  if (compute.backend == "cpu") return cpu::make_cpu_executor(options);
   if (compute.backend == "cuda") return make_cuda_executor(options);
   return Error{Code::unsupported, "/compute/backend", fmt::format("this build has no backend \"{}\"; use \"cpu\"", compute.backend)};
 }

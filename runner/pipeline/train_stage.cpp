@@ -217,6 +217,9 @@ Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem:
     const bool due = every > 0 && trainer.steps_done() % every == 0 && !trainer.done();
     const auto stop = interrupted(stage);
     if (!stop) return stop.error();
+    if (due || *stop) {
+      if (auto done = trainer.gather(); !done) return done.error();
+    }
     if (is_first(stage) && (due || *stop)) {
       if (auto done = save_checkpoint(trainer, checkpoints); !done) return done.error();
     }
@@ -224,6 +227,7 @@ Result<TrainReport> run_training(const TrainStage& stage, const std::filesystem:
       return Error{Code::cancelled, fmt::format("step {}", trainer.steps_done()), "interrupted; a checkpoint is written, `caddie resume` goes on from it"};
     }
   }
+  if (auto done = trainer.gather(); !done) return done.error();
   if (!is_first(stage)) return TrainReport();
   return finish(trainer, stage, losses, output);
 }

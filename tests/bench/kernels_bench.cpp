@@ -1,7 +1,7 @@
 // Speed of the CPU kernels beside the machine's ceiling of the same moment: each round runs a loop of independent
 // multiply-adds (the probe), then one kernel. Printed: GFLOP/s and percent of the probe, best and median of the rounds.
 //
-//   bench_kernels [threads] [rounds] [filter]
+//   bench_kernels [threads] [rounds] [filter] [bf16]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -63,6 +63,7 @@ struct Bench {
   ThreadPool pool;
   int rounds;
   std::string filter;
+  Factors factors = Factors::f32;
 
   // Rounds whose probe is more than 5 % under the best one are left out of the medians.
   void run(const std::string& name, double flops, const std::function<void()>& body) {
@@ -100,15 +101,16 @@ void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bo
   const Buffer a = random_buffer(batch * m * k);
   const Buffer b = random_buffer(batch * k * n);
   const Buffer c = buffer(batch * m * n);
-  const Buffer pb = buffer(static_cast<std::int64_t>(packed_b_bytes(k, n) / 4));
+  const Buffer pb = buffer(static_cast<std::int64_t>(packed_b_bytes(bench.factors, k, n) / 4));
   Gemm g{.m = m, .n = n, .k = k, .batch = batch};
+  g.factors = bench.factors;
   g.a = {a.get(), ta ? m : k, ta, m * k};
   g.b = {b.get(), tb ? k : n, tb, k * n};
   g.c = c.get();
   g.ldc = n;
   g.c_batch_stride = m * n;
   if (packed) {
-    pack_b(g.b, k, n, bench.pool, pb.get());
+    pack_b(g.factors, g.b, k, n, bench.pool, pb.get());
     g.packed_b = pb.get();
   }
   const Buffer space = buffer(static_cast<std::int64_t>(gemm_workspace_bytes(g, bench.pool.size()) / 4));
@@ -122,6 +124,7 @@ void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bo
 void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std::int64_t heads, std::int64_t kv_heads,
                      std::int64_t dim) {
   AttentionShape s;
+  s.factors = bench.factors;
   s.batch = batch;
   s.queries = s.keys = length;
   s.heads = heads;
@@ -156,7 +159,7 @@ void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std:
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : ThreadPool::available_threads();
-  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
+  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : "", argc > 4 && std::string(argv[4]) == "bf16" ? Factors::bf16 : Factors::f32};
   use_cpu_time = bench.pool.size() == 1;
   std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
   bench_gemm(bench, 140, 256, 256, false, true, true);

@@ -72,14 +72,14 @@ struct Run {
   }
 };
 
-Result<Run> prepare(const std::string& folder, int threads, bool profile) {
+Result<Run> prepare(const std::string& folder, int threads, graph::Precision precision, bool profile) {
   Run run;
   run.n = read_sizes(folder);
   run.tokens = bench::gpt_tokens(run.n, kBatches);
   const std::vector<float> weights = bench::gpt_weights(run.n);
   const double wall = wall_seconds();
   const double cpu = cpu_seconds();
-  run.executor = cpu::make_cpu_executor({.threads = threads, .profile = profile});
+  run.executor = cpu::make_cpu_executor({.threads = threads, .precision = precision, .profile = profile});
   auto trainer = GptTrainer::make(*run.executor, run.n, weights);
   if (!trainer) return trainer.error();
   run.trainer = std::move(*trainer);
@@ -94,8 +94,8 @@ double peak_megabytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024e-6;
 }
 
-int serve(const std::string& folder, int threads) {
-  auto run = prepare(folder, threads, false);
+int serve(const std::string& folder, int threads, graph::Precision precision) {
+  auto run = prepare(folder, threads, precision, false);
   if (!run) return report(run.error());
   graph::Program& program = run->trainer->gradients();
   std::printf("{\"name\": \"caddie\", \"compile_wall\": %.4f, \"compile_cpu\": %.4f, \"arena_mb\": %.1f, \"live_mb\": %.1f}\n",
@@ -139,8 +139,8 @@ int serve_probe(int threads) {
   return 0;
 }
 
-int profile(const std::string& folder, int threads, int steps) {
-  auto run = prepare(folder, threads, true);
+int profile(const std::string& folder, int threads, int steps, graph::Precision precision) {
+  auto run = prepare(folder, threads, precision, true);
   if (!run) return report(run.error());
   std::map<std::string, graph::ProfileEntry> groups;
   double total = 0;
@@ -179,8 +179,8 @@ int profile(const std::string& folder, int threads, int steps) {
   return 0;
 }
 
-int count(const std::string& folder, int threads, int steps) {
-  auto run = prepare(folder, threads, false);
+int count(const std::string& folder, int threads, int steps, graph::Precision precision) {
+  auto run = prepare(folder, threads, precision, false);
   if (!run) return report(run.error());
   for (int i = 0; i < steps; ++i) {
     if (auto loss = run->step(); !loss) return report(loss.error());
@@ -191,14 +191,16 @@ int count(const std::string& folder, int threads, int steps) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> args(argv + 1, argv + argc);
+  std::vector<std::string> args(argv + 1, argv + argc);
+  const auto precision = args.size() > 1 && args.back() == "bf16" ? graph::Precision::bf16 : graph::Precision::f32;
+  if (precision == graph::Precision::bf16) args.pop_back();
   const auto number = [&](std::size_t i) { return std::atoi(args[i].c_str()); };
   if (args.size() == 2 && args[0] == "export") return export_files(args[1]);
   if (args.size() == 2 && args[0] == "probe") return serve_probe(number(1));
-  if (args.size() == 3 && args[0] == "serve") return serve(args[1], number(2));
-  if (args.size() == 4 && args[0] == "profile") return profile(args[1], number(2), number(3));
-  if (args.size() == 4 && args[0] == "count") return count(args[1], number(2), number(3));
+  if (args.size() == 3 && args[0] == "serve") return serve(args[1], number(2), precision);
+  if (args.size() == 4 && args[0] == "profile") return profile(args[1], number(2), number(3), precision);
+  if (args.size() == 4 && args[0] == "count") return count(args[1], number(2), number(3), precision);
   std::fprintf(stderr, "bench_step export DIR | serve DIR THREADS | probe THREADS | profile DIR THREADS STEPS | "
-                       "count DIR THREADS STEPS\n");
+                       "count DIR THREADS STEPS; and \"bf16\" behind for bfloat16 factors\n");
   return 2;
 }

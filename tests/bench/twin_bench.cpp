@@ -123,9 +123,7 @@ int export_files(const Twin& twin, const std::string& folder) {
 
 class Steps {
  public:
-  Steps(Twin& twin, const std::string& folder, int threads) : tokens_(read_all<std::int32_t>(folder + "/tokens.bin")) {
-    graph::ExecutorOptions options;
-    options.threads = threads;
+  Steps(Twin& twin, const std::string& folder, const graph::ExecutorOptions& options) : tokens_(read_all<std::int32_t>(folder + "/tokens.bin")) {
     executor_ = cpu::make_cpu_executor(options);
     plugins::BuildResult build = twin.build();
     build.graph.output("loss", build.wire("loss"));
@@ -175,6 +173,8 @@ class Steps {
     return *floats("loss");
   }
 
+  graph::Program& program() { return *program_; }
+
  private:
   graph::BufferPtr bound(const graph::Graph& graph, const std::string& name, graph::Value value) {
     auto buffer = value_of(executor_->allocate(static_cast<std::size_t>(graph.shape(value).elements()) * sizeof(float)));
@@ -191,8 +191,33 @@ class Steps {
   std::int64_t steps_ = 0;
 };
 
-int serve(Twin& twin, const std::string& folder, int threads) {
-  Steps steps(twin, folder, threads);
+// Where the time of a step goes, by hook's last name and operation.
+int profile(Twin& twin, const std::string& folder, graph::ExecutorOptions options, int count) {
+  options.profile = true;
+  Steps steps(twin, folder, options);
+  for (int i = 0; i <= count; ++i) steps.step();
+  std::map<std::string, std::pair<double, int>> names;
+  for (const graph::TraceEvent& event : steps.program().trace()) {
+    auto& [seconds, times] = names[event.scope.substr(event.scope.rfind('/') + 1) + ": " + event.name];
+    seconds += event.seconds;
+    ++times;
+  }
+  std::vector<std::pair<double, std::string>> longest;
+  double all = 0;
+  for (const auto& [name, entry] : names) {
+    longest.emplace_back(entry.first, fmt::format("{} {}", entry.second, name));
+    all += entry.first;
+  }
+  std::ranges::sort(longest, std::greater<>());
+  for (const auto& [seconds, name] : longest) {
+    if (seconds < 0.005 * all) break;
+    fmt::print("{:8.2f} ms/step {:5.1f} %  {}\n", seconds / (count + 1) * 1e3, 100 * seconds / all, name);
+  }
+  return 0;
+}
+
+int serve(Twin& twin, const std::string& folder, const graph::ExecutorOptions& options) {
+  Steps steps(twin, folder, options);
   const float first = steps.step();
   fmt::print("{{\"name\": \"caddie cpu\", \"losses\": [{:.9g}]}}\n", first);
   std::fflush(stdout);
@@ -218,9 +243,19 @@ int serve(Twin& twin, const std::string& folder, int threads) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> args(argv + 1, argv + argc);
-  const bool exports = args.size() == 2 && args[0] == "export";
-  if (!exports && !(args.size() == 3 && args[0] == "serve")) stop("bench_twin export DIR | serve DIR THREADS");
+  std::vector<std::string> args(argv + 1, argv + argc);
+  graph::ExecutorOptions options;
+  if (!args.empty() && args.back() == "bf16") {
+    options.precision = graph::Precision::bf16;
+    args.pop_back();
+  }
+  const std::string what = args.empty() ? "" : args[0];
+  const std::map<std::string, std::size_t> counts{{"export", 2}, {"serve", 3}, {"profile", 4}};
+  if (!counts.contains(what) || args.size() != counts.at(what)) {
+    stop("bench_twin export DIR | serve DIR THREADS | profile DIR THREADS STEPS; and \"bf16\" behind for bfloat16 factors");
+  }
   Twin twin;
-  return exports ? export_files(twin, args[1]) : serve(twin, args[1], std::stoi(args[2]));
+  if (what == "export") return export_files(twin, args[1]);
+  options.threads = std::stoi(args[2]);
+  return what == "serve" ? serve(twin, args[1], options) : profile(twin, args[1], options, std::stoi(args[3]));
 }

@@ -68,7 +68,7 @@ TEST(BatchSplit, ATrainingStepIsCutIntoSlabsOfTokens) {
   for (const int threads : {2, 3, 4}) EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 2}), one) << threads;
 }
 
-TEST(BatchSplit, MoreSlabsThanGroupsOfSums) {
+TEST(BatchSplit, ManySlabsAddToOneSum) {
   Rows rows(20, 512);
   rows.graph.output("sum", rows.e.reduce(Op::reduce_sum, rows.x, {0, 1}, false));
   rows.graph.output("rows", rows.x);

@@ -83,8 +83,9 @@ inline Contents run_on(graph::Executor& executor, const Graph& graph, const Cont
   return out;
 }
 
-inline Contents run_cpu(const Graph& graph, const Contents& leaves, int threads = 2, const RunOptions& options = {}) {
-  const auto executor = make_cpu_executor({.threads = threads});
+inline Contents run_cpu(const Graph& graph, const Contents& leaves, int threads = 2, const RunOptions& options = {},
+                        graph::Precision precision = graph::Precision::f32) {
+  const auto executor = make_cpu_executor({.threads = threads, .precision = precision});
   return run_on(*executor, graph, leaves, options);
 }
 

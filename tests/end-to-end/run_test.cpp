@@ -56,6 +56,17 @@ TEST(Run, ThreadsDoNotChangeABit) {
   EXPECT_EQ(one.at("ledger_digest"), two.at("ledger_digest"));
 }
 
+// bfloat16 factors change the last digits (on processors that have the unit for them) and nothing else.
+TEST(Run, RoundedFactorsCostLittle) {
+  const Workplace place;
+  const Json exact = place.run({});
+  const Json one = place.run({"--set", "compute.precision=bf16", "--set", "compute.threads=1", "--runs", "one"});
+  const Json two = place.run({"--set", "compute.precision=bf16", "--set", "compute.threads=2", "--runs", "two"});
+  EXPECT_EQ(one.at("artifact").at("digest"), two.at("artifact").at("digest"));
+  const double wanted = exact.at("bits_per_byte").get<double>();
+  EXPECT_NEAR(one.at("bits_per_byte").get<double>(), wanted, 0.01 * wanted);
+}
+
 // Each ablation is one word, and changes the result.
 class Ablation : public testing::TestWithParam<std::vector<std::string>> {};
 

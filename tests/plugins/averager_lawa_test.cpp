@@ -43,7 +43,7 @@ TEST(Lawa, KeepsSnapshotsOfBanks) {
   const Session session = build_accumulate(lawa(4, 2), {3, 2, 5});
   for (const TensorDeclaration& state : session.built().states) {
     if (state.path == "state/lawa.bank.snapshots") {
-      EXPECT_EQ(state.shape, (graph::Shape{4, 3, 2, 5}));
+      EXPECT_EQ(state.shape, (graph::Shape{3, 4, 2, 5}));
     }
   }
   EXPECT_EQ(session.built().states.size(), 2u);

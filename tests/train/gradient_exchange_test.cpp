@@ -31,25 +31,29 @@ class MadeUp final : public comm::ProcessGroup {
   [[nodiscard]] int rank() const override { return 1; }
   [[nodiscard]] int size() const override { return 3; }
   Result<void> broadcast(std::span<std::byte>, int) override { return {}; }
-  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received) override {
-    const std::size_t share = sent.size() / 3;
+  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received,
+                          std::span<const std::size_t> sizes) override {
+    EXPECT_EQ(sent.size(), sizes[0] + sizes[1] + sizes[2]);
+    EXPECT_EQ(received.size(), 3 * sizes[1]);
     for (int from = 0; from < 3; ++from) {
-      std::vector<float> values(share / sizeof(float));
-      std::memcpy(values.data(), sent.data() + share, share);  // what this rank keeps of its own
+      std::vector<float> values(sizes[1] / sizeof(float));
+      std::memcpy(values.data(), sent.data() + sizes[0], sizes[1]);  // what this rank keeps of its own
       for (float& value : values) value += 10.0f * static_cast<float>(from - 1);
-      std::memcpy(received.data() + static_cast<std::size_t>(from) * share, values.data(), share);
-      
+      std::memcpy(received.data() + static_cast<std::size_t>(from) * sizes[1], values.data(), sizes[1]);
     }
     return {};
   }
-  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all) override {
+  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all,
+                          std::span<const std::size_t> sizes) override {
+    ++gathers;
     std::ranges::fill(all, std::byte{0});
-    std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(own.size()));
+    std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(sizes[0]));
     return {};
   }
   Result<void> wait_for_all() override { return {}; }
   [[noreturn]] void abort(int code) override { std::exit(code); }
 
+  int gathers = 0;
 };
 
 class Doubling final : public comm::DeviceGroup {
@@ -58,14 +62,17 @@ class Doubling final : public comm::DeviceGroup {
     for (std::size_t i = 0; i < count; ++i) memory[i] *= 2;
     return {};
   }
+  Result<void> hand_out(std::span<const comm::DevicePiece>) override { return {}; }
 };
 
 class Exchange : public testing::Test {
  protected:
   std::unique_ptr<graph::Executor> executor = cpu::make_cpu_executor({});
-  // Banks of 4 and of 3 elements, and a frozen one: 7 in all, shares of 3.
+  // A bank of three members, one of one, and a frozen one. This rank has the last two members of the first.
   ParameterStore store = value_of(ParameterStore::make(
-      *executor, {tensor("a", {2, 2}), tensor("b", {3}), tensor("c", {5})}, {0, 0, kNoOwner}, {"owner"}));
+      *executor, {tensor("a", {2}), tensor("b", {2}), tensor("c", {2}), tensor("d", {3}), tensor("e", {5})},
+      {0, 0, 0, 0, kNoOwner}, {"owner"}));
+  const Shares shares = {{{0, 0, 1}}, {{0, 1, 2}}, {{1, 0, 1}}};
 
   void set(const std::string& path, const std::vector<float>& values) {
     must(executor->upload(store.gradient(path), std::as_bytes(std::span(values))));
@@ -75,35 +82,54 @@ class Exchange : public testing::Test {
 
 TEST_F(Exchange, AddsItsShareOverRoundsAndRanks) {
   MadeUp group;
-  const auto exchange = ordered_exchange(*executor, store, group);
+  const auto exchange = ordered_exchange(*executor, store, group, shares);
   EXPECT_FALSE(exchange->adds_own_first());
-  // Elements 3, 4, 5 of [a, b] are this rank's: a[3], b[0], b[1].
-  set("a", {1, 2, 3, 4});
-  set("b", {5, 6, 7});
+  set("a", {1, 2});
+  set("b", {3, 4});
+  set("c", {5, 6});
+  set("d", {7, 8, 9});
   must(exchange->add(0));
-  set("a", {0, 0, 0, 1});
+  set("b", {0, 1});
   must(exchange->add(1));
-  must(exchange->finish());
-  // Three ranks, two rounds: 3 * 4 + 3 * 1, 3 * 5 + 3 * 5, 3 * 6 + 3 * 6; tens cancel.
-  EXPECT_EQ(get("a"), (std::vector<float>{0, 0, 0, 15}));
-  EXPECT_EQ(get("b"), (std::vector<float>{30, 36, 0}));
+  must(exchange->finish(true));
+  // Three ranks, two rounds; tens cancel.
+  EXPECT_EQ(get("a"), (std::vector<float>{0, 0}));
+  EXPECT_EQ(get("b"), (std::vector<float>{9, 15}));
+  EXPECT_EQ(get("c"), (std::vector<float>{30, 36}));
+  EXPECT_EQ(get("d"), (std::vector<float>{0, 0, 0}));
+  EXPECT_EQ(group.gathers, 1);
   // The next step starts anew.
-  set("a", {0, 0, 0, 2});
+  set("b", {0, 2});
   must(exchange->add(0));
-  must(exchange->finish());
-  EXPECT_EQ(get("a")[3], 6.0f);
+  must(exchange->finish(true));
+  EXPECT_EQ(get("b"), (std::vector<float>{0, 6}));
+}
+
+TEST_F(Exchange, GivesTheSumOfItsOwnMembersAlone) {
+  MadeUp group;
+  const auto exchange = ordered_exchange(*executor, store, group, shares);
+  set("a", {1, 2});
+  set("b", {3, 4});
+  set("c", {5, 6});
+  set("d", {7, 8, 9});
+  must(exchange->add(0));
+  must(exchange->finish(false));
+  EXPECT_EQ(get("a"), (std::vector<float>{1, 2}));  // its own micro-batch
+  EXPECT_EQ(get("b"), (std::vector<float>{9, 12}));
+  EXPECT_EQ(get("c"), (std::vector<float>{15, 18}));
+  EXPECT_EQ(group.gathers, 0);
 }
 
 TEST_F(Exchange, DevicesSumInPlaceOnceAStep) {
   Doubling devices;
   const auto exchange = device_exchange(*executor, store, devices);
   EXPECT_TRUE(exchange->adds_own_first());
-  set("a", {1, 2, 3, 4});
-  set("b", {5, 6, 7});
+  set("a", {1, 2});
+  set("d", {5, 6, 7});
   must(exchange->add(0));
-  must(exchange->finish());
-  EXPECT_EQ(get("a"), (std::vector<float>{2, 4, 6, 8}));
-  EXPECT_EQ(get("b"), (std::vector<float>{10, 12, 14}));
+  must(exchange->finish(true));
+  EXPECT_EQ(get("a"), (std::vector<float>{2, 4}));
+  EXPECT_EQ(get("d"), (std::vector<float>{10, 12, 14}));
 }
 
 }  // namespace

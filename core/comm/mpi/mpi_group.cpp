@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <limits>
+#include <cstring>
 #include <thread>
+#include <vector>
 
 #include "core/comm/mpi/entry.hpp"
 
@@ -47,16 +48,40 @@ class MpiGroup final : public ProcessGroup {
     return {};
   }
 
-  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received) override {
-    const Block block(sent.size() / static_cast<std::size_t>(size_));
-    return checked(MPI_Alltoall(sent.data(), 1, block.type, received.data(), 1, block.type, MPI_COMM_WORLD),
-                   "MPI_Alltoall");
+  Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received,
+                          std::span<const std::size_t> sizes) override {
+    const std::size_t own = sizes[static_cast<std::size_t>(rank_)];
+    Messages messages;
+    std::size_t at = 0;
+    for (int other = 0; other < size_; ++other) {
+      const std::size_t bytes = sizes[static_cast<std::size_t>(other)];
+      const auto from = received.subspan(static_cast<std::size_t>(other) * own, own);
+      if (other == rank_) {
+        std::memcpy(from.data(), sent.data() + at, own);
+      } else {
+        if (auto done = messages.receive(from, other); !done) return done;
+        if (auto done = messages.send(sent.subspan(at, bytes), other); !done) return done;
+      }
+      at += bytes;
+    }
+    return messages.finish();
   }
 
-  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all) override {
-    const Block block(own.size());
-    return checked(MPI_Allgather(own.data(), 1, block.type, all.data(), 1, block.type, MPI_COMM_WORLD),
-                   "MPI_Allgather");
+  Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all,
+                          std::span<const std::size_t> sizes) override {
+    Messages messages;
+    std::size_t at = 0;
+    for (int other = 0; other < size_; ++other) {
+      const auto part = all.subspan(at, sizes[static_cast<std::size_t>(other)]);
+      at += part.size();
+      if (other == rank_) {
+        if (part.data() != own.data()) std::memcpy(part.data(), own.data(), own.size());
+        continue;
+      }
+      if (auto done = messages.receive(part, other); !done) return done;
+      if (auto done = messages.send(own, other); !done) return done;
+    }
+    return messages.finish();
   }
 
   Result<void> wait_for_all() override {
@@ -75,23 +100,38 @@ class MpiGroup final : public ProcessGroup {
   }
 
  private:
-  // So many bytes as one element, so that no count overflows: whole pieces of 4 KiB and a rest.
-  struct Block {
-    explicit Block(std::size_t bytes) {
-      constexpr std::size_t kChunk = 4096;
-      MPI_Datatype chunk = MPI_DATATYPE_NULL;
-      MPI_Type_contiguous(static_cast<int>(kChunk), MPI_BYTE, &chunk);
-      const int lengths[2] = {static_cast<int>(bytes / kChunk), static_cast<int>(bytes % kChunk)};
-      const MPI_Aint places[2] = {0, static_cast<MPI_Aint>(bytes / kChunk * kChunk)};
-      const MPI_Datatype types[2] = {chunk, MPI_BYTE};
-      MPI_Type_create_struct(2, lengths, places, types, &type);
-      MPI_Type_commit(&type);
-      MPI_Type_free(&chunk);
+  // Messages between pairs of ranks that are under way together. MPI keeps those of one pair in their order.
+  class Messages {
+   public:
+    Result<void> receive(std::span<std::byte> into, int from) {
+      return in_pieces(into, [&](std::byte* data, int count, MPI_Request* request) {
+        return checked(MPI_Irecv(data, count, MPI_BYTE, from, kTag, MPI_COMM_WORLD, request), "MPI_Irecv");
+      });
     }
-    ~Block() { MPI_Type_free(&type); }
-    Block(const Block&) = delete;
-    Block& operator=(const Block&) = delete;
-    MPI_Datatype type = MPI_DATATYPE_NULL;
+    Result<void> send(std::span<const std::byte> bytes, int to) {
+      return in_pieces(bytes, [&](const std::byte* data, int count, MPI_Request* request) {
+        return checked(MPI_Isend(data, count, MPI_BYTE, to, kTag, MPI_COMM_WORLD, request), "MPI_Isend");
+      });
+    }
+    Result<void> finish() {
+      return checked(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE),
+                     "MPI_Waitall");
+    }
+
+   private:
+    static constexpr int kTag = 1;
+
+    template <class Byte, class Start>
+    Result<void> in_pieces(std::span<Byte> bytes, Start&& start) {
+      for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+        const auto count = static_cast<int>(std::min(kPiece, bytes.size() - at));
+        requests_.push_back(MPI_REQUEST_NULL);
+        if (auto done = start(bytes.data() + at, count, &requests_.back()); !done) return done;
+      }
+      return {};
+    }
+
+    std::vector<MPI_Request> requests_;
   };
 
   int rank_ = 0;

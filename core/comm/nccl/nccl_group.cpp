@@ -1,4 +1,4 @@
-// Sums over the memories of GPUs. The processes find each other through their process group.
+// Sums and copies between the memories of GPUs. The processes find each other through their process group.
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <nccl.h>
@@ -45,6 +45,19 @@ class NcclGroup final : public DeviceGroup {
       return done;
     }
     return checked(cudaStreamSynchronize(stream_), "ncclAllReduce");
+  }
+
+  Result<void> hand_out(std::span<const DevicePiece> pieces) override {
+    if (auto done = checked(ncclGroupStart(), "ncclGroupStart"); !done) return done;
+    Result<void> given;
+    for (const DevicePiece& piece : pieces) {
+      const auto code =
+          ncclBroadcast(piece.memory, piece.memory, piece.bytes, ncclInt8, piece.root, communicator_, stream_);
+      if (given) given = checked(code, "ncclBroadcast");
+    }
+    if (auto done = checked(ncclGroupEnd(), "ncclGroupEnd"); !done) return done;
+    if (!given) return given;
+    return checked(cudaStreamSynchronize(stream_), "ncclBroadcast");
   }
 
  private:

@@ -31,13 +31,13 @@ double attention_forward_flops(const AttentionShape& s) { return 4 * static_cast
 double attention_backward_flops(const AttentionShape& s) { return 10 * static_cast<double>(s.dim) * visible_pairs(s); }
 
 std::size_t attention_forward_workspace_bytes(const AttentionShape& shape, int threads) {
-  return static_cast<std::size_t>(kernels().attention->forward_floats(shape) * threads) * sizeof(float);
+  return static_cast<std::size_t>(attention_kernels(shape.factors).forward_floats(shape) * threads) * sizeof(float);
 }
 
 void attention_forward(const AttentionForward& args, ThreadPool& pool, void* workspace) {
   const AttentionShape& s = args.shape;
   if (s.batch <= 0 || s.heads <= 0 || s.queries <= 0) return;
-  const AttentionTable& table = *kernels().attention;
+  const AttentionTable& table = attention_kernels(s.factors);
   const std::int64_t stride = table.forward_floats(s);
   const std::int64_t parts = parts_per_pair(s, pool.size());
   const std::int64_t units = s.heads / s.kv_heads * table.query_panels(s);
@@ -50,13 +50,13 @@ void attention_forward(const AttentionForward& args, ThreadPool& pool, void* wor
 }
 
 std::size_t attention_backward_workspace_bytes(const AttentionShape& shape, int threads) {
-  return static_cast<std::size_t>(kernels().attention->backward_floats(shape) * threads) * sizeof(float);
+  return static_cast<std::size_t>(attention_kernels(shape.factors).backward_floats(shape) * threads) * sizeof(float);
 }
 
 void attention_backward(const AttentionBackward& args, ThreadPool& pool, void* workspace) {
   const AttentionShape& s = args.shape;
   if (s.batch <= 0 || s.heads <= 0) return;
-  const AttentionTable& table = *kernels().attention;
+  const AttentionTable& table = attention_kernels(s.factors);
   const std::int64_t stride = table.backward_floats(s);
   pool.run(s.batch * s.kv_heads, [&](std::int64_t pair, int thread) {
     table.backward(args, pair / s.kv_heads, pair % s.kv_heads, static_cast<float*>(workspace) + thread * stride);

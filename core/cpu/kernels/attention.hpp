@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 
 namespace caddie::cpu {
@@ -42,6 +43,7 @@ struct AttentionShape {
   std::int64_t dim = 0;        // D; any, fastest for multiples of 16
   bool causal = true;
   float scale = 1.0F;
+  Factors factors = Factors::f32;
   // Document ids, [B, T] and [B, S], both or neither; any values, any order (runs of equal ids are fastest).
   const std::int32_t* query_segments = nullptr;
   const std::int32_t* key_segments = nullptr;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 
 namespace caddie::cpu {
@@ -46,13 +47,14 @@ struct Head {
   std::int64_t dim = 0;    // D
   std::int64_t vocab = 0;  // V
   float cap = 0.0F;
+  Factors factors = Factors::f32;
   const float* x = nullptr;  // [N, D]
   std::int64_t ldx = 0;
   const float* w = nullptr;  // [V, D]
   std::int64_t ldw = 0;
   const std::int32_t* targets = nullptr;  // [N]
   // w packed beforehand by pack_b, or null: packed for each call. w_forward: of the [D, V] matrix w^T, that is
-  // pack_b({w, ldw, true}, D, V); w_backward: of the [V, D] matrix w, pack_b({w, ldw, false}, V, D).
+  // pack_b(factors, {w, ldw, true}, D, V); w_backward: of the [V, D] matrix w, pack_b(factors, {w, ldw, false}, V, D).
   const float* w_forward = nullptr;
   const float* w_backward = nullptr;
 };

@@ -1,11 +1,11 @@
-// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32, row-major, strided, batched.
+// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32 (or factors in bfloat16: factors.hpp), row-major, strided, batched.
 //
 // Each element of C is summed over k in an order that the shape alone decides: blocks of the depth, one chain of
 // multiply-adds inside a block. So the bits do not depend on the number of threads, on batching, on the operands'
 // strides or on packing B beforehand. NaN and infinities go through as in plain loops.
 //
-// B may be packed once (weights, once per step) and used in many products. Packed data belongs to the instruction set
-// that was active when it was made.
+// B may be packed once (weights, once per step) and used in many products with the same factors. Packed data belongs to
+// the instruction set that was active when it was made.
 //
 // Nothing allocates; the caller owns all memory. C must not overlap A or B. Threads: the work is dealt over the pool;
 // any number of products may run at the same time with workspaces of their own.
@@ -14,9 +14,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/thread_pool.hpp"
 
 namespace caddie::cpu {
+
+// gelu: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+enum class Activation { none, relu, gelu };
 
 // One operand. Element (row, column) of the matrix as it enters the product is data[row * ld + column], or
 // data[column * ld + row] if transposed. ld counts floats; consecutive matrices are batch_stride floats apart (0: all
@@ -28,13 +32,19 @@ struct Operand {
   std::int64_t batch_stride = 0;
 };
 
-// Called once for each finished rectangle of C while it is in the cache, from the thread that made it:
-// apply(context, batch, row, column, rows, columns, c, ldc) with c at element (row, column). The rectangles tile C in
-// a way that depends on the number of threads, so the function must treat elements independently.
+// C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend may
+// be C itself; then C is scaled beforehand unless beta is alpha.
 struct Epilogue {
-  void (*apply)(void* context, std::int64_t batch, std::int64_t row, std::int64_t column, std::int64_t rows,
-                std::int64_t columns, float* c, std::int64_t ldc) = nullptr;
-  void* context = nullptr;
+  float alpha = 1;
+  float beta = 1;
+  const float* addend = nullptr;  // [M, N] with C's strides
+  const float* bias = nullptr;    // [N]
+  Activation activation = Activation::none;
+  float* before = nullptr;        // [M, N] with C's strides: what the activation is taken of, if wanted
+
+  [[nodiscard]] bool is_plain() const {
+    return alpha == 1 && addend == nullptr && bias == nullptr && activation == Activation::none && before == nullptr;
+  }
 };
 
 struct Gemm {
@@ -50,7 +60,8 @@ struct Gemm {
   std::int64_t ldc = 0;
   std::int64_t c_batch_stride = 0;
   bool accumulate = false;  // C += instead of C =
-  Epilogue epilogue{};
+  Factors factors = Factors::f32;
+  Epilogue epilogue{};      // not with `accumulate`
 };
 
 // Bytes of workspace that gemm() needs with a pool of `threads`, for the active instruction set. Depends on shapes and
@@ -61,9 +72,9 @@ std::size_t gemm_workspace_bytes(const Gemm& gemm, int threads);
 void gemm(const Gemm& gemm, ThreadPool& pool, void* workspace);
 
 // Bytes of a packed [K, N] matrix: a multiple of 64.
-std::size_t packed_b_bytes(std::int64_t k, std::int64_t n);
+std::size_t packed_b_bytes(Factors factors, std::int64_t k, std::int64_t n);
 
-// packed: 64-byte aligned, packed_b_bytes(k, n) long. b.batch_stride is not used.
-void pack_b(const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed);
+// packed: 64-byte aligned, packed_b_bytes(factors, k, n) long. b.batch_stride is not used.
+void pack_b(Factors factors, const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed);
 
 }  // namespace caddie::cpu

@@ -9,29 +9,26 @@ constexpr std::int64_t kBlockColumns = 1024;  // columns of C that are finished 
 
 }  // namespace
 
-std::int64_t depth_block(std::int64_t k) {
-  const GemmTable& table = *kernels().gemm;
+std::int64_t depth_block(const GemmTable& table, std::int64_t k) {
   if (k <= table.most_depth) return std::max<std::int64_t>(k, 1);
   return round_up(ceil_div(k, ceil_div(k, table.most_depth)), std::max<std::int64_t>(16, table.depth_unit));
 }
 
-std::int64_t packed_floats(std::int64_t lines, std::int64_t depth) {
-  const GemmTable& table = *kernels().gemm;
+std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth) {
   return ceil_div(lines * round_up(depth, table.depth_unit) * table.halves, 2);
 }
 
-std::int64_t packed_a_floats(std::int64_t block) {
-  const GemmTable& table = *kernels().gemm;
-  return round_up(packed_floats(table.block_tiles * table.tile_rows, block), 16);
+std::int64_t packed_a_floats(const GemmTable& table, std::int64_t block) {
+  return round_up(packed_floats(table, table.block_tiles * table.tile_rows, block), 16);
 }
 
-std::int64_t packed_b_offset(std::int64_t n, std::int64_t k0, std::int64_t depth, std::int64_t column) {
-  return packed_floats(round_up(n, kernels().gemm->tile_columns), k0) + packed_floats(column, depth);
+std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, std::int64_t k0, std::int64_t depth,
+                             std::int64_t column) {
+  return packed_floats(table, round_up(n, table.tile_columns), k0) + packed_floats(table, column, depth);
 }
 
-Rectangle part_of(std::int64_t m, std::int64_t n, std::int64_t row_parts, std::int64_t column_parts,
-                  std::int64_t index) {
-  const GemmTable& table = *kernels().gemm;
+Rectangle part_of(const GemmTable& table, std::int64_t m, std::int64_t n, std::int64_t row_parts,
+                  std::int64_t column_parts, std::int64_t index) {
   const auto cut = [](std::int64_t size, std::int64_t unit, std::int64_t parts, std::int64_t i) {
     return std::min(size, ceil_div(size, unit) * i / parts * unit);
   };
@@ -66,10 +63,17 @@ Upcoming next_block(const Operand& a, const Rectangle& part, const DepthRange& d
 
 }  // namespace
 
-void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n, const DepthRange& depth,
-                        const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
-                        const Epilogue& epilogue, std::int64_t batch) {
-  const GemmTable& table = *kernels().gemm;
+Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc) {
+  Epilogue part = epilogue;
+  if (part.addend != nullptr) part.addend += row * ldc + column;
+  if (part.before != nullptr) part.before += row * ldc + column;
+  if (part.bias != nullptr) part.bias += column;
+  return part;
+}
+
+void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
+                        const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const Epilogue& epilogue) {
   const std::int64_t block_rows = table.block_tiles * table.tile_rows;
   const std::int64_t last_column = part.column + part.columns;
   const std::int64_t last_row = part.row + part.rows;
@@ -78,6 +82,7 @@ void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n,
     for (std::int64_t i = part.row; i < last_row; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last_row - i);
       float* block = c + (i - part.row) * ldc + (j - part.column);
+      const Epilogue at = epilogue_at(epilogue, i, j, ldc);
       for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;
@@ -85,11 +90,10 @@ void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n,
           const float* from = a.transposed ? a.data + k * a.ld + i : a.data + i * a.ld + k;
           table.pack_a(from, a.ld, a.transposed, rows, length, a_space);
         }
-        const float* panels = packed_b + packed_b_offset(n, k - depth.begin, length, j);
-        table.multiply(a_space, panels, packed_floats(table.tile_columns, length), rows, columns, length, block, ldc, add,
-                       next_block(a, part, depth, i, k, block_rows));
+        const float* panels = packed_b + packed_b_offset(table, n, k - depth.begin, length, j);
+        table.multiply(a_space, panels, packed_floats(table, table.tile_columns, length), rows, columns, length, block, ldc, add,
+                       next_block(a, part, depth, i, k, block_rows), k + depth.block >= depth.end ? at : Epilogue{});
       }
-      if (epilogue.apply != nullptr) epilogue.apply(epilogue.context, batch, i, j, rows, columns, block, ldc);
     }
   }
 }

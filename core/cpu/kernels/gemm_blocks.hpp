@@ -1,5 +1,5 @@
 // How a product is cut into blocks, and the product of one rectangle of C on one thread. Internal to the kernels;
-// attention, cross-entropy and gemm.cpp share it.
+// cross-entropy and gemm.cpp share it. Everything depends on the kernels that will run: gemm_kernels().
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,18 @@ constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return 
 
 // Depth of the blocks that [0, k) is cut into: nearly equal parts of at most most_depth. Part of the numeric contract:
 // the sums of one block are added to C as a whole.
-std::int64_t depth_block(std::int64_t k);
+std::int64_t depth_block(const GemmTable& table, std::int64_t k);
 
 // Floats that `lines` rows of A or columns of B take, packed to that depth: whole tiles of them.
-std::int64_t packed_floats(std::int64_t lines, std::int64_t depth);
+std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth);
 
 // Floats of A that one thread packs at a time when the depth is cut into blocks of `block`.
-std::int64_t packed_a_floats(std::int64_t block);
+std::int64_t packed_a_floats(const GemmTable& table, std::int64_t block);
 
 // Offset, in floats, of the panel that holds column `column` (a multiple of the tile's columns) of the block that
 // starts at depth k0, in a packed [k, n] matrix; depth is that block's.
-std::int64_t packed_b_offset(std::int64_t n, std::int64_t k0, std::int64_t depth, std::int64_t column);
+std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, std::int64_t k0, std::int64_t depth,
+                             std::int64_t column);
 
 // A rectangle of C. Rows are any; `column` is a multiple of the tile's columns.
 struct Rectangle {
@@ -35,8 +36,11 @@ struct Rectangle {
 };
 
 // Part `index` of `row_parts` x `column_parts` nearly equal rectangles of whole tiles; may be empty.
-Rectangle part_of(std::int64_t m, std::int64_t n, std::int64_t row_parts, std::int64_t column_parts,
-                  std::int64_t index);
+Rectangle part_of(const GemmTable& table, std::int64_t m, std::int64_t n, std::int64_t row_parts,
+                  std::int64_t column_parts, std::int64_t index);
+
+// The epilogue of the part of C that begins at (row, column).
+Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc);
 
 // The blocks of the depth that one call works on: [begin, end) in steps of `block`.
 struct DepthRange {
@@ -47,9 +51,9 @@ struct DepthRange {
 
 // C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a points at element (0, 0) of
 // the whole matrix, c at the first element of the rectangle, packed_b at the block depth.begin; n is the width of the
-// whole B. a_space: packed_a_floats(...) floats. The epilogue, if any, is applied to the finished blocks of C.
-void multiply_rectangle(const Operand& a, const float* packed_b, std::int64_t n, const DepthRange& depth,
-                        const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
-                        const Epilogue& epilogue = {}, std::int64_t batch = 0);
+// whole B. a_space: packed_a_floats(...) floats. The epilogue belongs to the whole C.
+void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
+                        const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const Epilogue& epilogue = {});
 
 }  // namespace caddie::cpu

@@ -13,10 +13,8 @@ constexpr std::int64_t kMostRows = 256;                           // of a task
 constexpr std::int64_t kChunkUnit = 128;
 
 // Rows of a task: what the matrix product packs at a time; half of it where rows of slopes are made beside it.
-std::int64_t forward_step() {
-  return std::min(kMostRows, kernels().gemm->block_tiles * kernels().gemm->tile_rows);
-}
-std::int64_t backward_step() { return kernels().gemm->block_tiles / 2 * kernels().gemm->tile_rows; }
+std::int64_t forward_step(const GemmTable& table) { return std::min(kMostRows, table.block_tiles * table.tile_rows); }
+std::int64_t backward_step(const GemmTable& table) { return table.block_tiles / 2 * table.tile_rows; }
 
 std::int64_t floats_of(std::size_t bytes) { return static_cast<std::int64_t>(bytes / sizeof(float)); }
 
@@ -27,16 +25,18 @@ struct ForwardSpace {
   std::int64_t per_thread = 0;   // packed rows of x, then a tile of logits
 
   explicit ForwardSpace(const Head& h) {
-    if (h.w_forward == nullptr) packed_w = floats_of(packed_b_bytes(h.dim, h.vocab));
-    per_thread = packed_a_floats(depth_block(h.dim)) + forward_step() * kTileLogits;
+    const GemmTable& table = gemm_kernels(h.factors);
+    if (h.w_forward == nullptr) packed_w = floats_of(packed_b_bytes(h.factors, h.dim, h.vocab));
+    per_thread = packed_a_floats(table, depth_block(table, h.dim)) + forward_step(table) * kTileLogits;
   }
 };
 
 // Rows [first, first + count) on one thread.
 void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const float* packed_w, std::int64_t first,
                   std::int64_t count, float* space) {
-  const LossTable& table = *kernels().loss;
-  float* tile_space = space + packed_a_floats(depth_block(h.dim));
+  const LossTable& loss = *kernels().loss;
+  const GemmTable& table = gemm_kernels(h.factors);
+  float* tile_space = space + packed_a_floats(table, depth_block(table, h.dim));
   RowLoss states[kMostRows];
   float target_logits[kMostRows];
   for (std::int64_t i = 0; i < count; ++i) {
@@ -47,12 +47,12 @@ void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     float* tile = logits == nullptr ? tile_space : logits + first * h.vocab + v;
     const std::int64_t ld = logits == nullptr ? kTileLogits : h.vocab;
-    multiply_rectangle(rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(h.dim)}, {first, v, count, columns},
+    multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
                        tile, ld, false, space);
     for (std::int64_t i = 0; i < count; ++i) {
       float* z = tile + i * ld;
-      if (h.cap > 0.0F) table.cap(z, columns, h.cap);
-      table.accumulate(z, columns, losses.entropy != nullptr, states[i]);
+      if (h.cap > 0.0F) loss.cap(z, columns, h.cap);
+      loss.accumulate(z, columns, losses.entropy != nullptr, states[i]);
       const std::int64_t target = h.targets[first + i];
       if (target >= v && target < v + columns) target_logits[i] = z[target - v];
     }
@@ -71,6 +71,7 @@ std::int64_t chunk_rows(const Head& h) {
 Gemm weight_product(const Head& h, const HeadGradients& out, const float* slopes, std::int64_t first,
                     std::int64_t count) {
   Gemm g;
+  g.factors = h.factors;
   g.m = h.vocab;
   g.n = h.dim;
   g.k = count;
@@ -90,10 +91,11 @@ struct BackwardSpace {
   std::int64_t weights = 0;     // workspace of the product that makes dw
 
   BackwardSpace(const Head& h, int threads) {
+    const GemmTable& table = gemm_kernels(h.factors);
     slopes = round_up(chunk_rows(h) * h.vocab, 16);
-    if (h.w_forward == nullptr) w_forward = floats_of(packed_b_bytes(h.dim, h.vocab));
-    if (h.w_backward == nullptr) w_backward = floats_of(packed_b_bytes(h.vocab, h.dim));
-    per_thread = std::max(packed_a_floats(depth_block(h.dim)), packed_a_floats(depth_block(h.vocab)));
+    if (h.w_forward == nullptr) w_forward = floats_of(packed_b_bytes(h.factors, h.dim, h.vocab));
+    if (h.w_backward == nullptr) w_backward = floats_of(packed_b_bytes(h.factors, h.vocab, h.dim));
+    per_thread = std::max(packed_a_floats(table, depth_block(table, h.dim)), packed_a_floats(table, depth_block(table, h.vocab)));
     const std::int64_t last = h.rows % chunk_rows(h);  // a shorter chunk may be cut differently
     for (const std::int64_t count : {chunk_rows(h), last}) {
       weights = std::max(weights, floats_of(gemm_workspace_bytes(weight_product(h, {}, nullptr, 0, count), threads)));
@@ -106,22 +108,23 @@ struct BackwardSpace {
 // Slopes of the logits before the cap, rows [first, first + count), into d [count, V].
 void slopes_of_rows(const Head& h, const TokenSlopes& given, const float* logits, const float* packed_w,
                     std::int64_t first, std::int64_t count, float* d, float* space) {
-  const LossTable& table = *kernels().loss;
+  const LossTable& loss = *kernels().loss;
+  const GemmTable& table = gemm_kernels(h.factors);
   for (std::int64_t v = 0; v < h.vocab; v += kTileLogits) {
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     if (logits == nullptr) {
-      multiply_rectangle(rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(h.dim)}, {first, v, count, columns},
+      multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
                          d + v, h.vocab, false, space);
     }
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t row = first + i;
       const std::int64_t target = h.targets[row];
       float* out = d + i * h.vocab + v;
-      if (logits == nullptr && h.cap > 0.0F) table.cap(out, columns, h.cap);
+      if (logits == nullptr && h.cap > 0.0F) loss.cap(out, columns, h.cap);
       const float* z = logits == nullptr ? out : logits + row * h.vocab + v;
       const bool here = target >= v && target < v + columns;
       const float target_logit = here ? z[target - v] : 0.0F;
-      table.slopes(z, columns, row_slope(given, row, target >= 0), h.cap, out);
+      loss.slopes(z, columns, row_slope(given, row, target >= 0), h.cap, out);
       if (given.d_nll == nullptr || target < 0) continue;
       if (here) {
         const float t = h.cap > 0.0F ? target_logit / h.cap : 0.0F;
@@ -146,10 +149,10 @@ void head_forward(const Head& h, const TokenLosses& losses, float* logits, Threa
   float* base = static_cast<float*>(workspace);
   const float* packed_w = h.w_forward;
   if (packed_w == nullptr) {
-    pack_b({h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, base);
+    pack_b(h.factors, {h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, base);
     packed_w = base;
   }
-  const std::int64_t step = forward_step();
+  const std::int64_t step = forward_step(gemm_kernels(h.factors));
   pool.run(ceil_div(h.rows, step), [&](std::int64_t task, int thread) {
     forward_rows(h, losses, logits, packed_w, task * step, std::min(step, h.rows - task * step),
                  base + space.packed_w + thread * space.per_thread);
@@ -168,11 +171,12 @@ void head_backward(const Head& h, const TokenSlopes& given, const float* logits,
   float* w_backward = w_forward + space.w_forward;
   float* private_space = w_backward + space.w_backward;
   float* weights_space = private_space + space.per_thread * pool.size();
-  if (h.w_forward == nullptr && logits == nullptr) pack_b({h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, w_forward);
-  if (h.w_backward == nullptr && out.dx != nullptr) pack_b({h.w, h.ldw, false, 0}, h.vocab, h.dim, pool, w_backward);
+  if (h.w_forward == nullptr && logits == nullptr) pack_b(h.factors, {h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, w_forward);
+  if (h.w_backward == nullptr && out.dx != nullptr) pack_b(h.factors, {h.w, h.ldw, false, 0}, h.vocab, h.dim, pool, w_backward);
   const float* forward = h.w_forward != nullptr ? h.w_forward : w_forward;
   const float* backward = h.w_backward != nullptr ? h.w_backward : w_backward;
-  const std::int64_t step = backward_step();
+  const GemmTable& table = gemm_kernels(h.factors);
+  const std::int64_t step = backward_step(table);
   if (h.rows <= 0 && out.dw != nullptr) gemm(weight_product(h, out, slopes, 0, 0), pool, weights_space);
   for (std::int64_t first = 0; first < h.rows; first += chunk_rows(h)) {
     const std::int64_t count = std::min(chunk_rows(h), h.rows - first);
@@ -183,7 +187,7 @@ void head_backward(const Head& h, const TokenSlopes& given, const float* logits,
       float* d = slopes + begin * h.vocab;
       slopes_of_rows(h, given, logits, forward, first + begin, rows, d, own);
       if (out.dx == nullptr) return;
-      multiply_rectangle({d, h.vocab, false, 0}, backward, h.dim, {0, h.vocab, depth_block(h.vocab)},
+      multiply_rectangle(table, {d, h.vocab, false, 0}, backward, h.dim, {0, h.vocab, depth_block(table, h.vocab)},
                          {0, 0, rows, h.dim}, out.dx + (first + begin) * out.lddx, out.lddx, false, own);
     });
     if (out.dw != nullptr) gemm(weight_product(h, out, slopes, first, count), pool, weights_space);

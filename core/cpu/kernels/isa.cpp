@@ -20,8 +20,9 @@ namespace {
 bool has_tiles() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBf16) == 0 || (d & kTile) == 0) return false;
+  constexpr unsigned kTileBf16 = 1U << 22, kTile = 1U << 24, kVectorBf16 = 1U << 5;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTileBf16) == 0 || (d & kTile) == 0) return false;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0 || (a & kVectorBf16) == 0) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
@@ -79,6 +80,9 @@ const KernelTable& kernels() {
   static const KernelTable amx_table = [] {
     KernelTable table = avx512::table;
     table.gemm = &amx::gemm_table;
+    table.gemm_bf16 = &amx::gemm_bf16_table;
+    table.attention = &amx::attention_table;
+    table.attention_bf16 = &amx::attention_bf16_table;
     return table;
   }();
 #endif

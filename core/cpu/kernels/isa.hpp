@@ -10,7 +10,7 @@
 
 namespace caddie::cpu {
 
-// amx: avx512 with matrix products on the tile unit.
+// amx: avx512 with matrix products and attention on the tile unit.
 enum class Isa { portable, avx2, avx512, amx };
 
 const char* name(Isa isa);

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "core/cpu/kernels/attention.hpp"
+#include "core/cpu/kernels/factors.hpp"
+#include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/vector_math.hpp"
 
 namespace caddie::cpu {
@@ -32,10 +34,12 @@ struct GemmTable {
   // depth x columns block of op(B) -> panels [panel][k][tile_columns], the last one padded with zeros.
   void (*pack_b)(const float* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns,
                  float* out);
-  // C[rows, columns] (+)= packed A * packed B. Panels of B are panel_stride floats apart.
+  // C[rows, columns] (+)= packed A * packed B, then the epilogue. Panels of B are panel_stride floats apart.
   void (*multiply)(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
                    std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
-                   const Upcoming& upcoming);
+                   const Upcoming& upcoming, const Epilogue& epilogue);
+  // The epilogue of a rectangle of C that is made.
+  void (*finish)(const Epilogue& epilogue, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc);
 };
 
 struct AttentionTable {
@@ -108,7 +112,9 @@ struct CeilingTable {
 
 struct KernelTable {
   const GemmTable* gemm;
+  const GemmTable* gemm_bf16;  // those in bf16 are the same where bfloat16 is not faster
   const AttentionTable* attention;
+  const AttentionTable* attention_bf16;
   const LossTable* loss;
   const RowTable* rows;
   const MathTable* math;
@@ -118,9 +124,20 @@ struct KernelTable {
 namespace portable { extern const KernelTable table; }
 namespace avx2 { extern const KernelTable table; }
 namespace avx512 { extern const KernelTable table; }
-namespace amx { extern const GemmTable gemm_table; }
+namespace amx {
+extern const GemmTable gemm_table;
+extern const GemmTable gemm_bf16_table;
+extern const AttentionTable attention_table;
+extern const AttentionTable attention_bf16_table;
+}  // namespace amx
 
 // The table of the active instruction set.
 const KernelTable& kernels();
+inline const GemmTable& gemm_kernels(Factors factors) {
+  return factors == Factors::bf16 ? *kernels().gemm_bf16 : *kernels().gemm;
+}
+inline const AttentionTable& attention_kernels(Factors factors) {
+  return factors == Factors::bf16 ? *kernels().attention_bf16 : *kernels().attention;
+}
 
 }  // namespace caddie::cpu

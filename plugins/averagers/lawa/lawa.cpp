@@ -26,21 +26,23 @@ struct Lawa : Averager {
     const Value taken = g.state("taken", {});
     g.set_state(taken, taken + g.le(g.constant(0), slot));
     const Value snapshots = kept(g, parameter);
-    Lengths column(static_cast<std::size_t>(snapshots.rank()), 1);
-    column[0] = k;
-    g.set_state(snapshots, g.where(g.eq(g.iota(column, 0), slot), parameter, snapshots));
+    Lengths row(static_cast<std::size_t>(snapshots.rank()), 1);
+    row[1] = k;
+    Lengths one = snapshots.shape();  // [N, 1, ...]
+    one[1] = 1;
+    g.set_state(snapshots, g.where(g.eq(g.iota(row, 1), slot), parameter.reshape(one), snapshots));
   }
 
   Value finish(Graph& g, const std::string&, Value parameter, Value current) const override {
     const Value taken = g.state("taken", {});
     const Value there = g.clamp(taken, 1, static_cast<double>(k.value()));
-    return g.where(g.lt(g.constant(0), taken), g.sum(kept(g, parameter), {0}) / there, current);
+    return g.where(g.lt(g.constant(0), taken), g.sum(kept(g, parameter), {1}) / there, current);
   }
 
  private:
-  [[nodiscard]] Value kept(Graph& g, Value parameter) const {  // [k, N, ...]
+  [[nodiscard]] Value kept(Graph& g, Value parameter) const {  // [N, k, ...]
     Lengths shape = parameter.shape();
-    shape.insert(shape.begin(), k);
+    shape.insert(shape.begin() + 1, k);
     return g.state("snapshots", shape);
   }
 

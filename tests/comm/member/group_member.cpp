@@ -1,9 +1,9 @@
 // One process of a group: takes part in every call of it and prints "fine", or says what is wrong.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <numeric>
 #include <vector>
 
 #include "core/base/installation.hpp"
@@ -30,22 +30,39 @@ std::uint32_t value(int from, int to, std::size_t i) {
          static_cast<std::uint32_t>(i);
 }
 
+// Rank r's part of an exchange: parts differ in length, and some are empty.
+std::size_t length(int rank, std::size_t count) { return rank % 3 == 2 ? 0 : count + 7 * static_cast<std::size_t>(rank); }
+
 void exchange(comm::ProcessGroup& group, std::size_t count) {
-  const auto size = static_cast<std::size_t>(group.size());
-  std::vector<std::uint32_t> sent, received(size * count), all(size * count), own;
+  std::vector<std::size_t> sizes;
+  for (int rank = 0; rank < group.size(); ++rank) sizes.push_back(length(rank, count) * sizeof(std::uint32_t));
+  const std::size_t mine = length(group.rank(), count);
+
+  std::vector<std::uint32_t> sent, received(static_cast<std::size_t>(group.size()) * mine);
   for (int to = 0; to < group.size(); ++to)
-    for (std::size_t i = 0; i < count; ++i) sent.push_back(value(group.rank(), to, i));
-  const auto done = group.all_to_all(std::as_bytes(std::span(sent)), std::as_writable_bytes(std::span(received)));
+    for (std::size_t i = 0; i < length(to, count); ++i) sent.push_back(value(group.rank(), to, i));
+  const auto done = group.all_to_all(std::as_bytes(std::span(sent)), std::as_writable_bytes(std::span(received)), sizes);
   bool right = true;
   for (std::size_t i = 0; i < received.size(); ++i)
-    right = right && received[i] == value(static_cast<int>(i / count), group.rank(), i % count);
+    right = right && received[i] == value(static_cast<int>(i / mine), group.rank(), i % mine);
   expect(group, done, right, "all_to_all");
 
-  for (std::size_t i = 0; i < count; ++i) own.push_back(value(group.rank(), 0, i));
-  const auto gathered = group.all_gather(std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(all)));
-  right = true;
-  for (std::size_t i = 0; i < all.size(); ++i) right = right && all[i] == value(static_cast<int>(i / count), 0, i % count);
-  expect(group, gathered, right, "all_gather");
+  std::vector<std::uint32_t> expected;
+  std::size_t own = 0;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    if (rank == group.rank()) own = expected.size();
+    for (std::size_t i = 0; i < length(rank, count); ++i) expected.push_back(value(rank, 0, i));
+  }
+  const auto part = std::span(expected).subspan(own, mine);
+  std::vector<std::uint32_t> all(expected.size());
+  const auto gathered = group.all_gather(std::as_bytes(part), std::as_writable_bytes(std::span(all)), sizes);
+  expect(group, gathered, all == expected, "all_gather");
+  // From its own place.
+  all.assign(all.size(), 0);
+  std::ranges::copy(part, all.begin() + static_cast<std::ptrdiff_t>(own));
+  const auto again = group.all_gather(std::as_bytes(std::span(all).subspan(own, mine)),
+                                      std::as_writable_bytes(std::span(all)), sizes);
+  expect(group, again, all == expected, "all_gather in place");
 }
 
 }  // namespace
@@ -58,6 +75,9 @@ int main() {
   }
   comm::ProcessGroup& group = **opened;
   for (const std::size_t count : {1, 3, 1023, 4096, 100'000}) exchange(group, count);
+  const auto ranks = comm::everybodys(group, group.rank());
+  expect(group, ranks ? Result<void>() : Result<void>(ranks.error()),
+         ranks && static_cast<int>(ranks->size()) == group.size() && ranks->back() == group.size() - 1, "everybodys");
   double number = group.rank() == 0 ? 0.1 : -1;
   const auto agreed = comm::agree(group, number);
   expect(group, agreed, number == 0.1, "agree");

@@ -60,11 +60,12 @@ struct Problem {
     if (c.segments) query_ids[0] = 99;  // sees nothing
   }
 
-  AttentionShape shape() const {
+  AttentionShape shape(Factors factors) const {
     AttentionShape s{
         .batch = c.batch, .queries = c.queries, .keys = c.keys, .heads = c.heads, .kv_heads = c.kv_heads, .dim = c.dim};
     s.causal = c.causal;
     s.scale = scale;
+    s.factors = factors;
     if (c.segments) {
       s.query_segments = query_ids.data();
       s.key_segments = key_ids.data();
@@ -72,7 +73,8 @@ struct Problem {
     return s;
   }
 
-  Outputs run(int threads) const {
+  Outputs run(int threads, Factors factors = Factors::f32) const {
+    const AttentionShape shape = this->shape(factors);
     ThreadPool pool(threads);
     Outputs out;
     out.y.assign(q.size(), 7.0F);
@@ -81,18 +83,18 @@ struct Problem {
     out.dk.assign(k.size(), 7.0F);
     out.dv = out.dk;
     AttentionForward forward;
-    forward.shape = shape();
+    forward.shape = shape;
     forward.q = {q.data(), q_batch, q_position, q_head};
     forward.k = {k.data(), k_batch, k_position, q_head};
     forward.v = {v.data(), k_batch, k_position, q_head};
     forward.y = {out.y.data(), q_batch, q_position, q_head};
     forward.lse = out.lse.data();
     {
-      Workspace space(attention_forward_workspace_bytes(shape(), threads));
+      Workspace space(attention_forward_workspace_bytes(shape, threads));
       attention_forward(forward, pool, space.get());
     }
     AttentionBackward backward;
-    backward.shape = shape();
+    backward.shape = shape;
     backward.q = forward.q;
     backward.k = forward.k;
     backward.v = forward.v;
@@ -103,7 +105,7 @@ struct Problem {
     backward.dq = {out.dq.data(), q_batch, q_position, q_head};
     backward.dk = {out.dk.data(), k_batch, k_position, q_head};
     backward.dv = {out.dv.data(), k_batch, k_position, q_head};
-    Workspace space(attention_backward_workspace_bytes(shape(), threads));
+    Workspace space(attention_backward_workspace_bytes(shape, threads));
     attention_backward(backward, pool, space.get());
     return out;
   }
@@ -173,8 +175,21 @@ struct Problem {
     }
   }
 
+  // Rounded factors: a few times 2^-9 of the norm.
+  void check_bf16(const Wanted& want) const {
+    const Outputs one = run(1, Factors::bf16);
+    EXPECT_LT(distance(one.y, want.y), 0.01) << c.text();
+    EXPECT_LT(distance(one.dq, want.dq), 0.02) << c.text();
+    EXPECT_LT(distance(one.dk, want.dk), 0.02) << c.text();
+    EXPECT_LT(distance(one.dv, want.dv), 0.01) << c.text();
+    const Outputs other = run(3, Factors::bf16);
+    EXPECT_TRUE(same_bits(one.y, other.y) && same_bits(one.lse, other.lse)) << c.text();
+    EXPECT_TRUE(same_bits(one.dq, other.dq) && same_bits(one.dk, other.dk) && same_bits(one.dv, other.dv)) << c.text();
+  }
+
   void check() const {
     const Wanted want = expected();
+    check_bf16(want);
     const Outputs one = run(1);
     for (std::size_t i = 0; i < want.lse.size(); ++i) {
       if (std::isinf(want.lse[i])) {

@@ -142,10 +142,10 @@ struct HeadRun {
 HeadRun run_head(const HeadCase& c, const Head& plain, const Slopes& d, int threads) {
   ThreadPool pool(threads);
   Head head = plain;
-  Workspace w_forward(packed_b_bytes(c.dim, c.vocab)), w_backward(packed_b_bytes(c.vocab, c.dim));
+  Workspace w_forward(packed_b_bytes(head.factors, c.dim, c.vocab)), w_backward(packed_b_bytes(head.factors, c.vocab, c.dim));
   if (c.packed) {
-    pack_b({head.w, head.ldw, true, 0}, c.dim, c.vocab, pool, w_forward.floats());
-    pack_b({head.w, head.ldw, false, 0}, c.vocab, c.dim, pool, w_backward.floats());
+    pack_b(head.factors, {head.w, head.ldw, true, 0}, c.dim, c.vocab, pool, w_forward.floats());
+    pack_b(head.factors, {head.w, head.ldw, false, 0}, c.vocab, c.dim, pool, w_backward.floats());
     head.w_forward = w_forward.floats();
     head.w_backward = w_backward.floats();
   }
@@ -197,6 +197,12 @@ void check_head(const HeadCase& c) {
   head.w = w.data();
   head.ldw = ldw;
   head.targets = targets.data();
+  Head rounded = head;
+  rounded.factors = Factors::bf16;
+  const HeadRun near = run_head(c, rounded, d, 1);
+  EXPECT_LT(distance(near.nll, want.nll), 0.01) << text;
+  EXPECT_LT(distance(near.dx, dx), 0.02) << text;
+  EXPECT_LT(distance(near.dw, dw), 0.02) << text;
   const HeadRun one = run_head(c, head, d, 1);
   expect_close(one.nll, want.nll, 1e-5, 5e-6, text + " nll");
   expect_close(one.lse, want.lse, 1e-5, 2e-6, text + " lse");

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -36,7 +37,7 @@ struct Problem {
     c = normals(c_stride * shape.batch, 3);
   }
 
-  std::vector<double> expected() const {
+  std::vector<double> expected(Factors factors) const {
     std::vector<double> out(c.begin(), c.end());
     for (std::int64_t s = 0; s < shape.batch; ++s) {
       for (std::int64_t i = 0; i < shape.m; ++i) {
@@ -45,7 +46,8 @@ struct Problem {
           for (std::int64_t p = 0; p < shape.k; ++p) {
             const std::int64_t ia = s * a_stride + (shape.ta ? p * lda + i : i * lda + p);
             const std::int64_t ib = s * b_stride + (shape.tb ? j * ldb + p : p * ldb + j);
-            sum += static_cast<double>(a[static_cast<std::size_t>(ia)]) * b[static_cast<std::size_t>(ib)];
+            sum += static_cast<double>(as_factor(a[static_cast<std::size_t>(ia)], factors)) *
+                   as_factor(b[static_cast<std::size_t>(ib)], factors);
           }
           double& element = out[static_cast<std::size_t>(s * c_stride + i * ldc + j)];
           element = shape.accumulate ? element + sum : sum;
@@ -55,7 +57,7 @@ struct Problem {
     return out;
   }
 
-  std::vector<float> run(int threads, Epilogue epilogue = {}) const {
+  std::vector<float> run(int threads, Factors factors = Factors::f32, Epilogue epilogue = {}, bool adds_to_c = false) const {
     std::vector<float> out = c;
     ThreadPool pool(threads);
     Gemm g;
@@ -69,15 +71,17 @@ struct Problem {
     g.ldc = ldc;
     g.c_batch_stride = c_stride;
     g.accumulate = shape.accumulate;
+    g.factors = factors;
     g.epilogue = epilogue;
-    Workspace packed(packed_b_bytes(shape.k, shape.n) * static_cast<std::size_t>(shape.batch));
+    if (adds_to_c) g.epilogue.addend = out.data();
+    Workspace packed(packed_b_bytes(factors, shape.k, shape.n) * static_cast<std::size_t>(shape.batch));
     if (shape.packed) {
       g.packed_b = packed.floats();
-      g.packed_b_stride = b_stride == 0 ? 0 : static_cast<std::int64_t>(packed_b_bytes(shape.k, shape.n) / 4);
+      g.packed_b_stride = b_stride == 0 ? 0 : static_cast<std::int64_t>(packed_b_bytes(factors, shape.k, shape.n) / 4);
       for (std::int64_t s = 0; s < (b_stride == 0 ? 1 : shape.batch); ++s) {
         Operand one = g.b;
         one.data += s * b_stride;
-        pack_b(one, shape.k, shape.n, pool, packed.floats() + s * g.packed_b_stride);
+        pack_b(factors, one, shape.k, shape.n, pool, packed.floats() + s * g.packed_b_stride);
       }
       g.b = {};
     }
@@ -86,11 +90,26 @@ struct Problem {
     return out;
   }
 
+  // body(place, column) for every element of C.
+  template <class Body>
+  void for_elements(Body body) const {
+    for (std::int64_t s = 0; s < shape.batch; ++s) {
+      for (std::int64_t i = 0; i < shape.m; ++i) {
+        for (std::int64_t j = 0; j < shape.n; ++j) {
+          body(static_cast<std::size_t>(s * c_stride + i * ldc + j), static_cast<std::size_t>(j));
+        }
+      }
+    }
+  }
+
   void check() const {
-    const std::vector<float> one = run(1);
-    expect_close(one, expected(), 1e-6 * (2 + 3 * std::sqrt(static_cast<double>(shape.k))), 1e-6, shape.text());
-    for (const int threads : {2, 3, 5}) {
-      EXPECT_TRUE(same_bits(one, run(threads))) << shape.text() << ", " << threads << " threads";
+    for (const Factors factors : {Factors::f32, Factors::bf16}) {
+      const std::vector<float> one = run(1, factors);
+      const std::string what = shape.text() + (factors == Factors::bf16 ? ", bf16" : "");
+      expect_close(one, expected(factors), 1e-6 * (2 + 3 * std::sqrt(static_cast<double>(shape.k))), 1e-6, what);
+      for (const int threads : {2, 3, 5}) {
+        EXPECT_TRUE(same_bits(one, run(threads, factors))) << what << ", " << threads << " threads";
+      }
     }
   }
 
@@ -158,35 +177,43 @@ TEST_P(GemmTest, Batches) {
   }
 }
 
-TEST_P(GemmTest, EpilogueSeesEachElementOnceAndFinished) {
-  struct Add {
-    static void apply(void* context, std::int64_t batch, std::int64_t row, std::int64_t column, std::int64_t rows,
-                      std::int64_t columns, float* c, std::int64_t ldc) {
-      for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t j = 0; j < columns; ++j) {
-          c[i * ldc + j] = 2 * c[i * ldc + j] + *static_cast<float*>(context) +
-                           static_cast<float>(1000 * batch + row + i + 10 * (column + j));
-        }
-      }
-    }
-  };
-  float bias = 0.5F;
-  for (const Case& what : {Case{.m = 200, .n = 1100, .k = 5}, Case{.m = 30, .n = 50, .k = 900, .packed = true},
-                           Case{.m = 30, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
-                           Case{.m = 5, .n = 7, .k = 0}}) {
+// activation(alpha ab + beta addend + bias) of every way a product is cut up, with rows apart and in place.
+TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
+  for (const Case& what : {Case{.m = 200, .n = 1100, .k = 5}, Case{.m = 30, .n = 50, .k = 900, .packed = true, .slack = 3},
+                           Case{.m = 70, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
+                           Case{.m = 64, .n = 64, .k = 700}, Case{.m = 5, .n = 7, .k = 0}}) {
     const Problem problem(what);
-    std::vector<double> want = problem.expected();
-    for (std::int64_t s = 0; s < what.batch; ++s) {
-      for (std::int64_t i = 0; i < what.m; ++i) {
-        for (std::int64_t j = 0; j < what.n; ++j) {
-          double& w = want[static_cast<std::size_t>(s * problem.c_stride + i * problem.ldc + j)];
-          w = 2 * w + 0.5 + static_cast<double>(1000 * s + i + 10 * j);
-        }
-      }
+    const std::vector<double> sums = problem.expected(Factors::f32);
+    const std::vector<float> addend = normals(static_cast<std::int64_t>(problem.c.size()), 8);
+    const std::vector<float> bias = normals(what.n, 9);
+    for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu}) {
+      std::vector<float> before(problem.c.size());
+      std::vector<float> want_before(problem.c.size());
+      std::vector<double> want(problem.c.begin(), problem.c.end());
+      problem.for_elements([&](std::size_t at, std::size_t column) {
+        const double x = 0.5 * sums[at] - 2.0 * addend[at] + bias[column];
+        want_before[at] = static_cast<float>(x);
+        want[at] = activation == Activation::none   ? x
+                   : activation == Activation::relu ? std::max(x, 0.0)
+                                                    : x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+      });
+      const Epilogue epilogue{.alpha = 0.5F, .beta = -2, .addend = addend.data(), .bias = bias.data(),
+                              .activation = activation, .before = before.data()};
+      const std::vector<float> one = problem.run(1, Factors::f32, epilogue);
+      expect_close(one, want, 1e-4, 1e-6, what.text());
+      expect_close(before, std::vector<double>(want_before.begin(), want_before.end()), 1e-4, 1e-6, what.text());
+      EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, epilogue)));
     }
-    const std::vector<float> one = problem.run(1, {Add::apply, &bias});
-    expect_close(one, want, 1e-4, 1e-6, what.text());
-    EXPECT_TRUE(same_bits(one, problem.run(3, {Add::apply, &bias})));
+    for (const float beta : {0.5F, 3.0F}) {  // the addend is what stands in C
+      std::vector<double> want(problem.c.begin(), problem.c.end());
+      problem.for_elements([&](std::size_t at, std::size_t column) {
+        want[at] = 0.5 * sums[at] + static_cast<double>(beta) * problem.c[at] + bias[column];
+      });
+      const Epilogue epilogue{.alpha = 0.5F, .beta = beta, .bias = bias.data()};
+      const std::vector<float> one = problem.run(1, Factors::f32, epilogue, true);
+      expect_close(one, want, 1e-4, 1e-6, what.text());
+      EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, epilogue, true)));
+    }
   }
 }
 

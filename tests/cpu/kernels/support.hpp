@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/kernels/isa.hpp"
 #include "core/cpu/thread_pool.hpp"
 
@@ -33,6 +34,31 @@ inline std::vector<float> normals(std::int64_t count, unsigned seed, float scale
   std::vector<float> values(static_cast<std::size_t>(count));
   for (float& value : values) value = normal(random);
   return values;
+}
+
+// To the nearest bfloat16, ties to even; for normal numbers.
+inline float to_bf16(float x) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// What the kernels make of a factor.
+inline float as_factor(float x, Factors factors) {
+  return factors == Factors::bf16 && active_isa() == Isa::amx ? to_bf16(x) : x;
+}
+
+// Norm of the difference over that of what is wanted.
+inline double distance(const std::vector<float>& got, const std::vector<double>& want) {
+  double difference = 0;
+  double norm = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    difference += (got[i] - want[i]) * (got[i] - want[i]);
+    norm += want[i] * want[i];
+  }
+  return std::sqrt(difference / (norm > 0 ? norm : 1));
 }
 
 // 64-byte aligned bytes, with a guard behind them that must stay untouched.

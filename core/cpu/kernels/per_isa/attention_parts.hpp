@@ -1,11 +1,9 @@
-// What the forward and the backward pass of attention share. Scores are kept transposed, [key][query]: a vector holds
-// kLanes queries, so that maxima and sums over keys need no sums across lanes, and the probabilities are at once the
-// packed right-hand side of the next product.
+// What the forward and the backward pass by multiply-adds share. Probabilities, [key][query], are at once the packed
+// right-hand side of the next product.
 #pragma once
 
-#include "core/cpu/kernels/attention.hpp"
+#include "core/cpu/kernels/per_isa/attention_common.hpp"
 #include "core/cpu/kernels/per_isa/micro_kernel.hpp"
-#include "core/cpu/kernels/per_isa/simd_math.hpp"
 #include "core/cpu/kernels/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -14,8 +12,7 @@ extern const GemmTable gemm_table;
 
 namespace attention {
 
-constexpr std::int64_t kPanel = kTileColumns;  // queries side by side
-constexpr std::int64_t kPanelVectors = kTileVectors;
+static_assert(kPanel == kTileColumns);
 // Keys of one tile: a multiple of kTileRows under every instruction set.
 constexpr std::int64_t kKeyTile = 126;
 
@@ -24,53 +21,12 @@ CADDIE_INLINE std::int64_t padded_columns(std::int64_t n) {
   return (n + kTileColumns - 1) / kTileColumns * kTileColumns;
 }
 
-// Cuts a workspace into 64-byte aligned arrays; without memory it only counts.
-class Carver {
- public:
-  explicit Carver(float* base) : base_(base) {}
-  float* take(std::int64_t floats) {
-    float* part = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += (floats + 15) / 16 * 16;
-    return part;
-  }
-  std::int64_t used() const { return used_; }
-
- private:
-  float* base_;
-  std::int64_t used_ = 0;
-};
-
-CADDIE_INLINE const float* head_of(const HeadsIn& x, std::int64_t batch, std::int64_t head) {
-  return x.data + batch * x.batch_stride + head * x.head_stride;
-}
-CADDIE_INLINE float* head_of(const HeadsOut& x, std::int64_t batch, std::int64_t head) {
-  return x.data + batch * x.batch_stride + head * x.head_stride;
-}
-
 // `count` <= kPanel rows of length dim -> out[dim][kPanel] times scale; missing columns are 0.
 inline void transpose_in(const float* rows, std::int64_t stride, std::int64_t count, std::int64_t dim, float scale,
                          float* out) {
   gemm_table.pack_b(rows, stride, true, dim, count, out);
   if (scale == 1.0F) return;
   for (std::int64_t i = 0; i < dim * kPanel; i += kLanes) store(out + i, load(out + i) * splat(scale));
-}
-
-// in[dim][ld], `count` columns -> rows of length dim.
-inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float* rows,
-                          std::int64_t stride) {
-  for (std::int64_t t = 0; t < count; t += kLanes) {
-    const std::int64_t lanes = least(kLanes, count - t);
-    std::int64_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes) {
-      F block[kLanes];
-      for (int i = 0; i < kLanes; ++i) block[i] = load(in + (d + i) * ld + t);
-      transpose(block);
-      for (std::int64_t i = 0; i < lanes; ++i) store(rows + (t + i) * stride + d, block[i]);
-    }
-    for (; d < dim; ++d) {
-      for (std::int64_t i = 0; i < lanes; ++i) rows[(t + i) * stride + d] = in[d * ld + t + i];
-    }
-  }
 }
 
 // c[rows][kPanel] = packed A[rows][depth] * b[depth][kPanel] (overwrite), packed A in panels of kTileRows.
@@ -85,81 +41,6 @@ CADDIE_INLINE void panel_product(const float* packed_a, std::int64_t rows, std::
   }
   if (i < rows) tile_rows<kPanelVectors, 0, Old::overwrite, kTileRows - 1>(rows - i, t);
 }
-
-// Which keys of a tile a panel of queries sees.
-class Mask {
- public:
-  // Of no queries: sees nothing.
-  explicit Mask(const AttentionShape& shape) : causal_(shape.causal), first_(0) {}
-
-  // Queries [first, first + count) of `batch`, 0 < count <= kPanel.
-  Mask(const AttentionShape& shape, std::int64_t batch, std::int64_t first, std::int64_t count)
-      : causal_(shape.causal), first_(first + shape.keys - shape.queries) {
-    keys_end_ = causal_ ? most(0, least(shape.keys, first_ + count)) : shape.keys;
-    if (shape.query_segments == nullptr) return;
-    const std::int32_t* ids = shape.query_segments + batch * shape.queries + first;
-    key_ids_ = shape.key_segments + batch * shape.keys;
-    lowest_ = highest_ = ids[0];
-    for (std::int64_t i = 0; i < kPanel; ++i) {
-      ids_[i] = ids[least(i, count - 1)];
-      lowest_ = ids_[i] < lowest_ ? ids_[i] : lowest_;
-      highest_ = ids_[i] > highest_ ? ids_[i] : highest_;
-    }
-  }
-
-  // No key at or beyond this one is seen by any query of the panel.
-  std::int64_t keys_end() const { return keys_end_; }
-
-  enum class Tile { hidden, partly, visible };
-
-  Tile classify(std::int64_t key, std::int64_t count) const {
-    if (key >= keys_end_) return Tile::hidden;
-    bool whole = !causal_ || key + count - 1 <= first_;
-    if (key_ids_ != nullptr) {
-      std::int32_t low = key_ids_[key];
-      std::int32_t high = low;
-      for (std::int64_t i = 1; i < count; ++i) {
-        low = key_ids_[key + i] < low ? key_ids_[key + i] : low;
-        high = key_ids_[key + i] > high ? key_ids_[key + i] : high;
-      }
-      if (high < lowest_ || low > highest_) return Tile::hidden;
-      whole = whole && low == high && lowest_ == highest_;
-    }
-    return whole ? Tile::visible : Tile::partly;
-  }
-
-  // How many of the first keys of a partly visible tile every query sees.
-  std::int64_t clear_keys(std::int64_t key, std::int64_t count) const {
-    return key_ids_ != nullptr ? 0 : most(0, least(count, first_ + 1 - key));
-  }
-
-  // Lanes of vector v of the panel that see `key`.
-  CADDIE_INLINE I lanes(std::int64_t key, std::int64_t v) const {
-    I seen = splat_int(-1);
-    if (causal_) {
-      I query;
-      for (int i = 0; i < kLanes; ++i) query[i] = i;
-      // Position of the key counted from the vector's first query; far ones are clamped to fit.
-      const std::int64_t from = key - first_ - v * kLanes;
-      seen = query >= splat_int(static_cast<std::int32_t>(most(-1, least(kLanes, from))));
-    }
-    if (key_ids_ != nullptr) {
-      I ids;
-      __builtin_memcpy(&ids, ids_ + v * kLanes, sizeof ids);
-      seen &= ids == splat_int(key_ids_[key]);
-    }
-    return seen;
-  }
-
- private:
-  bool causal_;
-  std::int64_t first_;  // the last key that the first query sees
-  std::int64_t keys_end_ = 0;
-  const std::int32_t* key_ids_ = nullptr;
-  std::int32_t ids_[kPanel] = {};
-  std::int32_t lowest_ = 0;
-  std::int32_t highest_ = 0;
-};
 
 }  // namespace attention
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -1,5 +1,6 @@
 // Packing and the loops around the micro-kernel (after Goto and van de Geijn 2008, "Anatomy of high-performance matrix
 // multiplication"): a panel of B stays in L1 while the panels of a block of A, which lies in L2, pass by.
+#include "core/cpu/kernels/per_isa/epilogue.hpp"
 #include "core/cpu/kernels/per_isa/micro_kernel.hpp"
 #include "core/cpu/kernels/per_isa/prefetcher.hpp"
 #include "core/cpu/kernels/tables.hpp"
@@ -97,7 +98,8 @@ void multiply_panel(const float* packed_a, std::int64_t rows, TileArgs t, Prefet
 
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
               std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
-              const Upcoming& upcoming) {
+              const Upcoming& upcoming, const Epilogue& epilogue) {
+  const bool finishes = !epilogue.is_plain();
   const std::int64_t tiles = (columns + kTileColumns - 1) / kTileColumns * (rows / kTileRows);
   Prefetcher prefetcher(upcoming, most(tiles, 1));
   for (std::int64_t j = 0; j < columns; j += kTileColumns, packed_b += panel_stride) {
@@ -117,6 +119,7 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     const Upcoming panel{reinterpret_cast<const char*>(packed_b + panel_stride), j + kTileColumns < columns ? 1 : 0,
                          4 * kTileColumns * depth, 0};
     run(packed_a, rows, t, prefetcher, Prefetcher(panel, most(rows / kTileRows, 1)));
+    if (finishes) finish_part(epilogue, 0, j, rows, width, c + j, ldc);
   }
 }
 
@@ -131,6 +134,7 @@ const GemmTable gemm_table{.tile_rows = kTileRows,
                            .block_tiles = 10,
                            .pack_a = pack_a,
                            .pack_b = pack_b,
-                           .multiply = multiply};
+                           .multiply = multiply,
+                           .finish = finish};
 
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -92,15 +92,18 @@ CADDIE_INLINE F logarithm(F x) {
   return select(x != x, x, result);
 }
 
+// m / (m + 2) with m = e^2|x| - 1, which keeps its digits near 0.
 CADDIE_INLINE F hyperbolic_tangent(F x) {
-  const F a = magnitude(x);
-  const F z = x * x;
-  const F small = fma(polynomial(z, -3.33332819422E-1F, 1.33314422036E-1F, -5.37397155531E-2F, 2.06390887954E-2F,
-                                 -5.70498872745E-3F) * z, x, x);
-  const F large = splat(1.0F) - splat(2.0F) / (exponential(a + a) + splat(1.0F));
+  const F twice = smaller(splat(20.0F), magnitude(x) + magnitude(x));
+  const F n = round_small(twice * splat(kLog2E));
+  F r = fma(n, splat(-0.693359375F), twice);
+  r = fma(n, splat(2.12194440e-4F), r);
+  const F q = polynomial(r, 5.0000001201e-1F, 1.6666665459e-1F, 4.1665795894e-2F, 8.3334519073e-3F, 1.3981999507e-3F,
+                         1.9875691500e-4F);
+  const F power = power_of_two(n);
+  const F m = fma(fma(q, r * r, r), power, power - splat(1.0F));
   const I sign = as_int(x) & splat_int(static_cast<std::int32_t>(0x80000000U));
-  const F value = as_float(as_int(select(a < splat(0.625F), small, large)) | sign);
-  return select(x != x, x, value);
+  return as_float(as_int(m / (m + splat(2.0F))) | sign);
 }
 
 CADDIE_INLINE F logistic(F x) { return splat(1.0F) / (splat(1.0F) + exponential(F{} - x)); }

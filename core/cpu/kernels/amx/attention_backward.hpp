@@ -1,0 +1,238 @@
+// Backward pass of one (batch, kv head) on the tile unit. Blocks of queries meet tiles of keys; for each pair of panels
+// probabilities are made anew from the saved lse, and packed in registers for the three products that read them:
+//   P = exp(scale q.k - lse)            dV += P^T dY
+//   dS = scale P (dY.V - delta)         dK += dS^T Q      dQ^T += K^T dS^T      delta = dY.Y - d_lse
+#pragma once
+
+#include "core/cpu/kernels/amx/attention_tiles.hpp"
+
+namespace caddie::cpu::CADDIE_ISA::attention {
+
+constexpr std::int64_t kBlockPanels = 4;
+constexpr std::int64_t kBlock = kBlockPanels * kPanel;  // queries at a time
+constexpr std::int64_t kTilePanels = kKeyTile / kPanel;
+
+template <int kPlanes>
+struct BackwardSpace {
+  BackwardSpace(const AttentionShape& s, float* base)
+      : carver(base),
+        keys(take_panels<kPlanes>(carver, s.keys, s.dim)),
+        values(take_panels<kPlanes>(carver, s.keys, s.dim)),
+        keys_t(take_panels<kPlanes>(carver, s.dim, s.keys)),
+        query_t(take_panels<kPlanes>(carver, kBlock, s.dim)),
+        dy_t(take_panels<kPlanes>(carver, kBlock, s.dim)),
+        query(take_panels<kPlanes>(carver, s.dim, kBlock)),
+        dy(take_panels<kPlanes>(carver, s.dim, kBlock)),
+        probabilities(take_panels<kPlanes>(carver, kKeyTile, kBlock)),
+        slopes(take_panels<kPlanes>(carver, kKeyTile, kBlock)),
+        slopes_t(take_panels<kPlanes>(carver, kBlock, kKeyTile)),
+        scores(carver.take(kPanel * kPanel)),
+        products(carver.take(kPanel * kPanel)),
+        dk(carver.take(padded(s.keys) * padded(s.dim))),
+        dv(carver.take(padded(s.keys) * padded(s.dim))),
+        dq_t(carver.take(padded(s.dim) * kBlock)) {}
+  Carver carver;
+  char* keys;           // K, rows of A
+  char* values;         // V, rows of A
+  char* keys_t;         // K^T, rows of A
+  char* query_t;        // Q^T of each panel of the block, columns of B
+  char* dy_t;           // dY^T, columns of B
+  char* query;          // Q [kBlock][dim], columns of B
+  char* dy;             // dY [kBlock][dim], columns of B
+  char* probabilities;  // P^T [keys of a tile][kBlock], rows of A
+  char* slopes;         // dS^T, rows of A
+  char* slopes_t;       // dS^T of each panel of the block, [keys of a tile][kPanel], columns of B
+  float* scores;        // K Q^T of two panels [kPanel][kPanel]
+  float* products;      // V dY^T
+  float* dk;            // [padded keys][padded dim]
+  float* dv;
+  float* dq_t;          // [padded dim][kBlock]
+};
+
+// A block of queries of one head.
+struct Block {
+  std::int64_t first;
+  std::int64_t count;
+  alignas(64) float lse2[kBlock];  // in units of log2
+  alignas(64) float delta[kBlock];
+};
+
+template <int kPlanes>
+inline void load_block(const AttentionBackward& args, const BackwardSpace<kPlanes>& space, std::int64_t batch,
+                       std::int64_t head, Block& block) {
+  const AttentionShape& s = args.shape;
+  const float* q = head_of(args.q, batch, head) + block.first * args.q.position_stride;
+  const float* dy = head_of(args.dy, batch, head) + block.first * args.dy.position_stride;
+  const float* y = head_of(args.y, batch, head) + block.first * args.y.position_stride;
+  pack_columns<kPlanes>(q, args.q.position_stride, true, s.dim, block.count, space.query_t);
+  pack_columns<kPlanes>(dy, args.dy.position_stride, true, s.dim, block.count, space.dy_t);
+  pack_columns<kPlanes>(q, args.q.position_stride, false, block.count, s.dim, space.query);
+  pack_columns<kPlanes>(dy, args.dy.position_stride, false, block.count, s.dim, space.dy);
+  const std::int64_t at = (batch * s.heads + head) * s.queries + block.first;
+  for (std::int64_t t = 0; t < kBlock; ++t) {
+    block.lse2[t] = 0.0F;
+    block.delta[t] = 0.0F;
+    if (t >= block.count) continue;
+    const float* a = dy + t * args.dy.position_stride;
+    const float* b = y + t * args.y.position_stride;
+    F sum{};
+    std::int64_t d = 0;
+    for (; d + kLanes <= s.dim; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
+    if (d < s.dim) sum = fma(load_first(a + d, s.dim - d), load_first(b + d, s.dim - d), sum);
+    block.lse2[t] = args.lse[at + t] * kLog2E;
+    block.delta[t] = sum_lanes(sum) - (args.d_lse != nullptr ? args.d_lse[at + t] : 0.0F);
+  }
+}
+
+// Scores and products of two panels -> P^T and dS^T, packed. Keys from `count` on are not there.
+template <int kPlanes, bool kMasked>
+CADDIE_INLINE void slopes_of_panel(const BackwardSpace<kPlanes>& space, const Mask& mask, const float* lse2,
+                                   const float* delta, float scale, std::int64_t key, std::int64_t count, char* p_rows,
+                                   char* ds_rows, char* ds_columns) {
+  for (std::int64_t j = 0; j < kPanel; j += 2) {
+    F p[2][kPanelVectors];
+    F ds[2][kPanelVectors];
+    for (int i = 0; i < 2; ++i) {
+      for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+        const std::int64_t at = (j + i) * kPanel + v * kLanes;
+        const F score = load(space.scores + at);
+        F probability = exp2_nonpositive(fma(score, splat(scale * kLog2E), F{} - load(lse2 + v * kLanes)));
+        F slope = probability * (load(space.products + at) - load(delta + v * kLanes)) * splat(scale);
+        if constexpr (kMasked) {
+          const I seen = j + i < count ? mask.lanes(key + j + i, v) : I{};
+          probability = select(seen, probability, F{});
+          slope = select(seen, slope, F{});
+        }
+        p[i][v] = probability;
+        ds[i][v] = slope;
+      }
+      char* const row = p_rows + (j + i) / kTile * kTileBytes + (j + i) % kTile * 64;
+      store_row<kPlanes>(p[i][0], p[i][1], row);
+      store_row<kPlanes>(ds[i][0], ds[i][1], row + (ds_rows - p_rows));
+    }
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+      store_pair<kPlanes>(ds[0][v], ds[1][v], ds_columns + v * kTileBytes + j * 32);
+    }
+  }
+}
+
+// c[kPanel][dim] += rows * columns over the panels of the depth that are seen.
+template <int kPlanes>
+CADDIE_INLINE void add_seen(const char* rows, const char* columns, std::int64_t depth, const bool* seen, std::int64_t panels,
+                            float* c, std::int64_t ldc, std::int64_t width) {
+  for (std::int64_t d = 0; d < width; d += kPanel, columns += panel_bytes<kPlanes>(depth)) {
+    load_c(c + d, ldc);
+    for (std::int64_t p = 0; p < panels; ++p) {
+      if (seen[p]) multiply_step<kPlanes>(rows + p * kStepBytes<kPlanes>, columns + p * kStepBytes<kPlanes>);
+    }
+    store_c(c + d, ldc);
+  }
+}
+
+// What a block of queries adds to the slopes of a tile of keys, and the tile to those of the block.
+template <int kPlanes>
+inline void backward_tile(const AttentionShape& s, const BackwardSpace<kPlanes>& space, const Block& block, const Mask* masks,
+                          std::int64_t panels, std::int64_t key) {
+  constexpr std::int64_t kStep = kStepBytes<kPlanes>;
+  const std::int64_t tile_keys = least(kKeyTile, s.keys - key);
+  const std::int64_t key_panels = (tile_keys + kPanel - 1) / kPanel;
+  bool seen[kTilePanels][kBlockPanels] = {};
+  bool seen_t[kBlockPanels][kTilePanels] = {};
+  bool any_seen = false;
+  for (std::int64_t k = 0; k < key_panels; ++k) {
+    const std::int64_t first = key + k * kPanel;
+    const std::int64_t count = least(kPanel, s.keys - first);
+    for (std::int64_t p = 0; p < panels; ++p) {
+      const Mask::Tile tile = masks[p].classify(first, count);
+      if (tile == Mask::Tile::hidden) continue;
+      seen[k][p] = seen_t[p][k] = any_seen = true;
+      clear_c();
+      multiply_steps<kPlanes>(space.keys + first / kPanel * panel_bytes<kPlanes>(s.dim),
+                              space.query_t + p * panel_bytes<kPlanes>(s.dim), steps_of(s.dim));
+      store_c(space.scores, kPanel);
+      clear_c();
+      multiply_steps<kPlanes>(space.values + first / kPanel * panel_bytes<kPlanes>(s.dim),
+                              space.dy_t + p * panel_bytes<kPlanes>(s.dim), steps_of(s.dim));
+      store_c(space.products, kPanel);
+      const std::int64_t rows = (k * kBlockPanels + p) * kStep;
+      const auto make = tile == Mask::Tile::visible && count == kPanel ? slopes_of_panel<kPlanes, false>
+                                                                       : slopes_of_panel<kPlanes, true>;
+      make(space, masks[p], block.lse2 + p * kPanel, block.delta + p * kPanel, s.scale, first, count,
+           space.probabilities + rows, space.slopes + rows, space.slopes_t + (p * kTilePanels + k) * kStep);
+    }
+  }
+  if (!any_seen) return;
+  const std::int64_t dims = padded(s.dim);
+  for (std::int64_t k = 0; k < key_panels; ++k) {
+    const std::int64_t row = (key + k * kPanel) * dims;
+    const std::int64_t rows = k * kBlockPanels * kStep;
+    add_seen<kPlanes>(space.probabilities + rows, space.dy, block.count, seen[k], panels, space.dv + row, dims, dims);
+    add_seen<kPlanes>(space.slopes + rows, space.query, block.count, seen[k], panels, space.dk + row, dims, dims);
+  }
+  for (std::int64_t d = 0; d < s.dim; d += kPanel) {
+    const char* keys = space.keys_t + d / kPanel * panel_bytes<kPlanes>(s.keys) + key / kDepth * kStep;
+    for (std::int64_t p = 0; p < panels; ++p) {
+      add_seen<kPlanes>(keys, space.slopes_t + p * kTilePanels * kStep, kKeyTile, seen_t[p], key_panels,
+                        space.dq_t + d * kBlock + p * kPanel, kBlock, kPanel);
+    }
+  }
+}
+
+template <int kPlanes>
+inline void backward_block(const AttentionBackward& args, const BackwardSpace<kPlanes>& space, std::int64_t batch,
+                           std::int64_t head, Block& block) {
+  const AttentionShape& s = args.shape;
+  load_block(args, space, batch, head, block);
+  for (std::int64_t i = 0; i < padded(s.dim) * kBlock; i += kLanes) store(space.dq_t + i, F{});
+  Mask masks[kBlockPanels] = {Mask(s), Mask(s), Mask(s), Mask(s)};
+  const std::int64_t panels = (block.count + kPanel - 1) / kPanel;
+  std::int64_t keys_end = 0;
+  for (std::int64_t p = 0; p < panels; ++p) {
+    masks[p] = Mask(s, batch, block.first + p * kPanel, least(kPanel, block.count - p * kPanel));
+    keys_end = most(keys_end, masks[p].keys_end());
+  }
+  for (std::int64_t key = 0; key < keys_end; key += kKeyTile) backward_tile(s, space, block, masks, panels, key);
+  float* dq = head_of(args.dq, batch, head) + block.first * args.dq.position_stride;
+  transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
+}
+
+inline void copy_out(const float* from, std::int64_t count, std::int64_t dim, float* to, std::int64_t stride) {
+  for (std::int64_t j = 0; j < count; ++j, from += padded(dim), to += stride) {
+    std::int64_t d = 0;
+    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d));
+    for (; d < dim; ++d) to[d] = from[d];
+  }
+}
+
+template <int kPlanes>
+std::int64_t backward_floats(const AttentionShape& s) {
+  return BackwardSpace<kPlanes>(s, nullptr).carver.used();
+}
+
+template <int kPlanes>
+void backward(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
+  const AttentionShape& s = args.shape;
+  const BackwardSpace<kPlanes> space(s, base);
+  const TileUnit unit;
+  const float* k = head_of(args.k, batch, kv_head);
+  pack_rows<kPlanes>(k, args.k.position_stride, false, s.keys, s.dim, space.keys);
+  pack_rows<kPlanes>(k, args.k.position_stride, true, s.dim, s.keys, space.keys_t);
+  pack_rows<kPlanes>(head_of(args.v, batch, kv_head), args.v.position_stride, false, s.keys, s.dim, space.values);
+  for (std::int64_t i = 0; i < padded(s.keys) * padded(s.dim); i += kLanes) {
+    store(space.dk + i, F{});
+    store(space.dv + i, F{});
+  }
+  const std::int64_t group = s.heads / s.kv_heads;
+  for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+    for (std::int64_t first = 0; first < s.queries; first += kBlock) {
+      Block block;
+      block.first = first;
+      block.count = least(kBlock, s.queries - first);
+      backward_block(args, space, batch, head, block);
+    }
+  }
+  copy_out(space.dk, s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
+  copy_out(space.dv, s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+}
+
+}  // namespace caddie::cpu::CADDIE_ISA::attention

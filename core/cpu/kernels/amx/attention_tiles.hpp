@@ -1,0 +1,58 @@
+// What the forward and the backward pass of attention on the tile unit share.
+#pragma once
+
+#include "core/cpu/kernels/amx/tiles.hpp"
+#include "core/cpu/kernels/per_isa/attention_common.hpp"
+
+namespace caddie::cpu::CADDIE_ISA::attention {
+
+static_assert(kPanel == amx::kPanel && kPanel == kDepth);
+
+constexpr std::int64_t kKeyTile = 4 * kPanel;  // keys at a time
+
+CADDIE_INLINE std::int64_t padded(std::int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
+CADDIE_INLINE std::int64_t steps_of(std::int64_t depth) { return (depth + kDepth - 1) / kDepth; }
+
+inline std::int64_t query_panels(const AttentionShape& s) { return (s.queries + kPanel - 1) / kPanel; }
+
+// Memory of packed lines.
+template <int kPlanes>
+inline char* take_panels(Carver& carver, std::int64_t lines, std::int64_t depth) {
+  return reinterpret_cast<char*>(carver.take(padded(lines) / kPanel * panel_bytes<kPlanes>(depth) / 4));
+}
+
+// C += a panel of A * a panel of B.
+template <int kPlanes>
+CADDIE_INLINE void multiply_steps(const char* a, const char* b, std::int64_t steps) {
+  for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<kPlanes>, b += kStepBytes<kPlanes>) {
+    multiply_step<kPlanes>(a, b);
+  }
+}
+
+// Two lines of the depth, finite numbers, to a row of a tile of B: pairs along the depth.
+template <int kPlanes>
+CADDIE_INLINE void store_pair(F first, F second, char* out) {
+  auto a = reinterpret_cast<__m512>(first);
+  auto b = reinterpret_cast<__m512>(second);
+  for (int plane = 0; plane < kPlanes; ++plane) {
+    _mm512_store_si512(out + plane * kPlaneBytes, pairs<kPlanes>(a, b));
+    if (plane + 1 == kPlanes) break;
+    a = _mm512_sub_ps(a, cut(a));
+    b = _mm512_sub_ps(b, cut(b));
+  }
+}
+
+// 32 numbers along the depth to a row of a tile of A.
+template <int kPlanes>
+CADDIE_INLINE void store_row(F first, F second, char* out) {
+  auto a = reinterpret_cast<__m512>(first);
+  auto b = reinterpret_cast<__m512>(second);
+  for (int plane = 0; plane < kPlanes; ++plane) {
+    _mm512_store_si512(out + plane * kPlaneBytes, in_order<kPlanes>(a, b));
+    if (plane + 1 == kPlanes) break;
+    a = _mm512_sub_ps(a, cut(a));
+    b = _mm512_sub_ps(b, cut(b));
+  }
+}
+
+}  // namespace caddie::cpu::CADDIE_ISA::attention

@@ -1,0 +1,62 @@
+// Precision::bf16 on the processor against the reference in f32: factors of products are rounded to 8 bits (2^-9 = 0.2 %)
+// where the processor multiplies those faster, sums and values are not.
+#include "tests/cpu/op_cases.hpp"
+#include "tests/cpu/small_model.hpp"
+
+namespace caddie::cpu::testing {
+namespace {
+
+using graph::Precision;
+
+// Norm of the difference over that of what is expected.
+double relative_error(const Contents& got, const Contents& expected, const std::string& name) {
+  double difference = 0;
+  double whole = 1e-12;
+  const auto have = floats_of(got.at(name));
+  const auto want = floats_of(expected.at(name));
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    difference += std::pow(static_cast<double>(have[i]) - static_cast<double>(want[i]), 2);
+    whole += std::pow(static_cast<double>(want[i]), 2);
+  }
+  return std::sqrt(difference / whole);
+}
+
+bool multiplies(Op op) {
+  return op == Op::dot || op == Op::linear || op == Op::attention || op == Op::attention_backward ||
+         op == Op::linear_cross_entropy || op == Op::linear_cross_entropy_backward;
+}
+
+TEST(CpuBf16, ProductsAreWithinBfloat16OfTheReference) {
+  for (const OpCases& cases : all_cases()) {
+    if (!multiplies(cases.op)) continue;
+    for (const auto& make : cases.cases) {
+      Case c;
+      make(c);
+      const Contents got = run_cpu(c.graph, c.leaves, 2, {}, Precision::bf16);
+      const Contents expected = run_reference(c.graph, c.leaves);
+      for (const graph::Output& output : c.graph.outputs()) {
+        EXPECT_LT(relative_error(got, expected, output.name), 0.02) << output.name << "\n" << c.graph.text();
+      }
+    }
+  }
+}
+
+TEST(CpuBf16, ATrainingStepIsCloseToTheReferenceAndTheSameForAnyNumberOfThreads) {
+  const ModelSizes n{.batch = 4, .context = 256, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};
+  auto graph = SmallModel(n).training_step();
+  ASSERT_TRUE(graph) << graph.error().message();
+  const Contents leaves = model_leaves(*graph, n);
+  const Contents one = run_cpu(*graph, leaves, 1, {.runs = 2}, Precision::bf16);
+  const Contents expected = run_reference(*graph, leaves, {.runs = 2});
+  EXPECT_LT(relative_error(one, expected, "loss"), 0.003);
+  for (const graph::Leaf& leaf : graph->leaves()) {
+    if (!leaf.name.starts_with("momentum/")) continue;
+    EXPECT_LT(relative_error(one, expected, leaf.name), 0.04) << leaf.name;
+  }
+  for (const int threads : {2, 3, 4}) {
+    EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 2}, Precision::bf16), one) << threads;
+  }
+}
+
+}  // namespace
+}  // namespace caddie::cpu::testing
