@@ -218,7 +218,7 @@ class MatrixStep {
 
 const NodeKernel* matrix_kernel(Op op) {
   static const NodeKernel kernel{
-      nullptr, reads_view, -1,
+      {nullptr, reads_view, -1},
       [](const CompileInput& input, const graph::Step& step) { return MatrixStep(input, step).make(); }};
   return op == Op::dot || op == Op::linear ? &kernel : nullptr;
 }
