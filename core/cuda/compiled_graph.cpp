@@ -28,10 +28,10 @@ constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
 const graph::KernelForm* kernel_form(graph::Op op) { return node_kernel(op); }
 
-graph::FusionRules fusion_rules(const Graph& graph, graph::Precision precision) {
+graph::FusionRules fusion_rules(const Graph& graph, graph::Precision precision, const Device& device) {
   graph::FusionRules rules = graph::fusion_rules(graph, kernel_form);
-  rules.takes_epilogue = [&graph, precision](const graph::Epilogue& epilogue) {
-    return takes_epilogue(graph, epilogue, precision == graph::Precision::bf16);
+  rules.takes_epilogue = [&graph, precision, &device](const graph::Epilogue& epilogue) {
+    return takes_epilogue(graph, epilogue, precision == graph::Precision::bf16, device);
   };
   return rules;
 }
@@ -96,7 +96,7 @@ void add_late_updates(const CompileInput& input, CudaStep& before, CudaStep& aft
 Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph, graph::Precision precision,
                                                               Device& device) {
   Result<Graph> simple = graph::prepared_for_kernels(graph, kernel_form);
-  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple, precision));
+  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple, precision, device));
   if (!simple) return simple.error();
   std::unique_ptr<CompiledGraph> made(new CompiledGraph());
   if (auto good = made->build(*simple, precision, device); !good) return good.error();
@@ -105,7 +105,7 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
 
 Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision, Device& device) {
   const bool narrows = precision == graph::Precision::bf16;
-  const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision));
+  const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision, device));
   const std::vector<bool> narrow = narrow_values(graph, partition, narrows);
   graph::StorageRules rules;
   rules.in_place = [](const Node& node, std::size_t input) { return graph::writes_in_place(node, input, kernel_form); };

@@ -111,8 +111,10 @@ class Device {
   // Compiles what is not known yet; equal sources have equal ids.
   virtual Result<std::vector<KernelId>> load(std::span<const KernelSource> sources) = 0;
   virtual Result<ProductPlan> plan(const Product& product) = 0;
-  // Whether bias and activation are worth leaving to plan(): it has an algorithm for them, and not a slow one.
+  // Whether plan() has an algorithm for a product with bias and activation.
   virtual bool fuses(const Product& product) = 0;
+  // Whether an activation in a product is faster than behind it.
+  [[nodiscard]] virtual bool fuses_activations() const = 0;
 
   virtual Result<void> launch(KernelId kernel, std::uint32_t blocks, std::span<std::byte* const> pointers) = 0;
   virtual Result<void> multiply(std::uint32_t plan, const ProductMemory& memory) = 0;

@@ -43,7 +43,7 @@ class EpilogueStep {
   graph::Epilogue epilogue_;
 };
 
-// Whether a product's step does well with the epilogue. `narrows`: at bf16.
-bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& epilogue, bool narrows);
+// Whether a product's step does well with the epilogue on the device. `narrows`: at bf16.
+bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& epilogue, bool narrows, const Device& device);
 
 }  // namespace caddie::cuda

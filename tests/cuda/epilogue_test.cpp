@@ -13,8 +13,9 @@ namespace {
 
 using graph::Precision;
 
-std::vector<Product> products_of(const Graph& graph, Precision precision) {
+std::vector<Product> products_of(const Graph& graph, Precision precision, bool good_at_activations = true) {
   ListingDevice device;
+  device.good_at_activations = good_at_activations;
   EXPECT_TRUE(CompiledGraph::compile(graph, precision, device));
   return device.products();
 }
@@ -141,6 +142,9 @@ TEST(CudaEpilogue, OfAGptAreAllFound) {
     EXPECT_EQ(count([](const Product& p) { return p.has_bias && p.beta == 1; }), 2 * kGpt.layers);
     const auto whole = [](const Product& p) { return p.activation == Activation::gelu && p.has_bias && p.keeps; };
     EXPECT_EQ(count(whole), kGpt.layers);
+    const auto without = products_of(*graph, precision, false);
+    EXPECT_TRUE(std::ranges::all_of(without, [](const Product& p) { return p.activation == Activation::none; }));
+    EXPECT_GE(std::ranges::count(without, true, &Product::has_bias), 3 * kGpt.layers);
   }
 }
 
