@@ -139,8 +139,8 @@ CudaStep make_backward(const CompileInput& input, const graph::Step& graph_step)
 }  // namespace
 
 const NodeKernel* attention_kernel(Op op) {
-  static const NodeKernel forward{fits, reads_view, -1, make_forward};
-  static const NodeKernel backward{fits, reads_view, -1, make_backward};
+  static const NodeKernel forward{{fits, reads_view, -1}, make_forward};
+  static const NodeKernel backward{{fits, reads_view, -1}, make_backward};
   if (op == Op::attention) return &forward;
   return op == Op::attention_backward ? &backward : nullptr;
 }

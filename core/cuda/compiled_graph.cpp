@@ -10,8 +10,7 @@
 #include "core/cuda/kernels/kernel_texts.hpp"
 #include "core/cuda/node_kernels.hpp"
 #include "core/cuda/widths.hpp"
-#include "core/graph/lower.hpp"
-#include "core/graph/passes.hpp"
+#include "core/graph/kernel_forms.hpp"
 #include "core/graph/recompute.hpp"
 
 namespace caddie::cuda {
@@ -27,28 +26,14 @@ namespace {
 constexpr std::size_t kAlignment = 256;
 constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
-graph::FusionRules fusion_rules(const Graph& graph, graph::Precision precision) {
-  graph::FusionRules rules;
-  rules.takes_epilogue = [&graph, precision](const graph::Epilogue& epilogue) {
-    return takes_epilogue(graph, epilogue, precision == graph::Precision::bf16);
-  };
-  rules.reads_view = [&graph](const Node& node, std::size_t input, const View& view) {
-    const NodeKernel* kernel = node_kernel(node.op);
-    if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
-    return kernel->reads_view(graph, node, input, view);
+const graph::KernelForm* kernel_form(graph::Op op) { return node_kernel(op); }
+
+graph::FusionRules fusion_rules(const Graph& graph, graph::Precision precision, const Device& device) {
+  graph::FusionRules rules = graph::fusion_rules(graph, kernel_form);
+  rules.takes_epilogue = [&graph, precision, &device](const graph::Epilogue& epilogue) {
+    return takes_epilogue(graph, epilogue, precision == graph::Precision::bf16, device);
   };
   return rules;
-}
-
-// The operation, or those of a group, each once.
-std::string name_of(const Graph& graph, const graph::Step& step) {
-  if (!step.fused) return std::string(info(graph.nodes()[step.node].op).name);
-  std::vector<std::string> names;
-  for (const graph::GroupMember& member : step.group.members) {
-    std::string name(info(graph.nodes()[member.node].op).name);
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
-  }
-  return fmt::format("{}", fmt::join(names, " "));
 }
 
 // As a kernel's name: the first operations.
@@ -58,14 +43,8 @@ std::string kernel_name(const std::string& name) {
   return out;
 }
 
-// Elements that stand in memory: a constant of one value is a single one, unless some kernel needs all.
-std::int64_t elements_in_memory(const CompileInput& input, Value value) {
-  const bool constant = input.graph.node_of(value).op == graph::Op::constant;
-  return constant && input.partition.views[value].is_splat() ? 1 : input.graph.shape(value).elements();
-}
-
 CudaStep shadow_step(const CompileInput& input, Value value) {
-  const std::int64_t elements = elements_in_memory(input, value);
+  const std::int64_t elements = graph::elements_in_memory(input.graph, input.partition, value);
   const int lanes = elements % 4 == 0 ? 4 : 1;
   Defines defines;
   defines.set("ELEMENTS", elements).set("LANES", lanes == 4 ? "4" : "1");
@@ -116,13 +95,8 @@ void add_late_updates(const CompileInput& input, CudaStep& before, CudaStep& aft
 
 Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph, graph::Precision precision,
                                                               Device& device) {
-  Result<Graph> simple = graph::lower(graph, [](const Graph& whole, const Node& node) {
-    const NodeKernel* kernel = node_kernel(node.op);
-    return kernel != nullptr && (kernel->fits == nullptr || kernel->fits(whole, node));
-  });
-  if (simple) simple = graph::simplify(*simple);
-  if (simple) simple = graph::plain_dots(*simple);
-  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple, precision));
+  Result<Graph> simple = graph::prepared_for_kernels(graph, kernel_form);
+  if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple, precision, device));
   if (!simple) return simple.error();
   std::unique_ptr<CompiledGraph> made(new CompiledGraph());
   if (auto good = made->build(*simple, precision, device); !good) return good.error();
@@ -131,13 +105,10 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
 
 Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision, Device& device) {
   const bool narrows = precision == graph::Precision::bf16;
-  const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision));
+  const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision, device));
   const std::vector<bool> narrow = narrow_values(graph, partition, narrows);
   graph::StorageRules rules;
-  rules.in_place = [](const Node& node, std::size_t input) {
-    const NodeKernel* kernel = node_kernel(node.op);
-    return kernel != nullptr && kernel->in_place_input == static_cast<int>(input);
-  };
+  rules.in_place = [](const Node& node, std::size_t input) { return graph::writes_in_place(node, input, kernel_form); };
   rules.element_bytes = [&](Value value) -> std::size_t { return narrow[value] ? 2 : 4; };
   graph::StoragePlan storage = graph::plan_storage(graph, partition, rules);
   const CompileInput input{graph, partition, storage, narrow, narrows, device};
@@ -166,7 +137,7 @@ Result<void> CompiledGraph::place(const CompileInput& input, Unplaced& parts, De
     auto made = finished(std::move(parts.steps[i]), i, device);
     if (!made) return made.error();
     made->scope = input.graph.scope_name(input.graph.nodes()[step.node].scope);
-    made->name = name_of(input.graph, step);
+    made->name = graph::operations_of(input.graph, step);
     steps_.push_back(std::move(*made));
   }
   for (CudaStep& step : parts.outputs) {
@@ -194,7 +165,7 @@ Result<std::vector<CudaStep>> CompiledGraph::make_steps(const CompileInput& inpu
   for (const graph::Step& step : input.partition.steps) {
     const Node& node = input.graph.nodes()[step.node];
     if (step.fused) {
-      steps.push_back(make_fused_step(input, step.group, kernel_name(name_of(input.graph, step))));
+      steps.push_back(make_fused_step(input, step.group, kernel_name(graph::operations_of(input.graph, step))));
     } else if (const NodeKernel* kernel = node_kernel(node.op)) {
       steps.push_back(kernel->make(input, step));
     } else {
@@ -215,7 +186,7 @@ void CompiledGraph::make_shadows(const CompileInput& input, std::vector<CudaStep
       std::uint32_t& block = shadow_block_[place.value];
       if (block == kNone) {
         block = static_cast<std::uint32_t>(blocks_.size());
-        blocks_.push_back({static_cast<std::size_t>(elements_in_memory(input, place.value)) * 2, i, i});
+        blocks_.push_back({static_cast<std::size_t>(graph::elements_in_memory(input.graph, input.partition, place.value)) * 2, i, i});
         fresh.push_back(place.value);
       }
       blocks_[block].last = i;
@@ -296,17 +267,10 @@ Result<void> CompiledGraph::fill_constants(const CompileInput& input, Device& de
   for (const Node& node : graph.nodes()) {
     if (node.op != graph::Op::constant) continue;
     const Value value = node.first_output;
-    const auto values = node.attributes.reals("values");
-    const auto count = static_cast<std::size_t>(elements_in_memory(input, value));
+    const std::vector<std::uint32_t> words = graph::constant_words(graph, input.partition, value);
     constant_offset_[value] = bytes.size();
-    bytes.resize(round_up(bytes.size() + count * 4));
-    std::byte* to = bytes.data() + constant_offset_[value];
-    for (std::size_t i = 0; i < count; ++i) {
-      const double number = values[values.size() == 1 ? 0 : i];
-      const auto real = static_cast<float>(number);
-      const auto whole = graph.dtype(value) == graph::DType::i32 ? static_cast<std::int32_t>(number) : 0;
-      std::memcpy(to + i * 4, graph.dtype(value) == graph::DType::f32 ? static_cast<const void*>(&real) : &whole, 4);
-    }
+    bytes.resize(round_up(bytes.size() + words.size() * 4));
+    std::memcpy(bytes.data() + constant_offset_[value], words.data(), words.size() * 4);
   }
   auto memory = device.allocate(std::max<std::size_t>(bytes.size(), 1), "constants");
   if (!memory) return memory.error();

@@ -47,8 +47,8 @@ struct MatrixOperand {
   friend bool operator==(const MatrixOperand&, const MatrixOperand&) = default;
 };
 
-// c [batch, m, n] = activation(alpha a [batch, m, k] b [batch, k, n] + beta addend + bias). Sums in f32, in one order for
-// one shape. a and b are of one type; addend and bias [n] have c's, the addend stands as c does.
+// c [batch, m, n] = activation(alpha a [batch, m, k] b [batch, k, n] + beta addend + bias). Sums in f32, in one order
+// for one shape. a and b are of one type; addend and bias [n] have c's, and the addend stands as c does.
 struct Product {
   std::int64_t batch = 1, m = 1, n = 1, k = 1;
   MatrixOperand a, b, c;
@@ -111,8 +111,10 @@ class Device {
   // Compiles what is not known yet; equal sources have equal ids.
   virtual Result<std::vector<KernelId>> load(std::span<const KernelSource> sources) = 0;
   virtual Result<ProductPlan> plan(const Product& product) = 0;
-  // Whether bias and activation are worth leaving to plan(): it has an algorithm for them, and not a slow one.
+  // Whether plan() has an algorithm for a product with bias and activation.
   virtual bool fuses(const Product& product) = 0;
+  // Whether an activation in a product is faster than behind it.
+  [[nodiscard]] virtual bool fuses_activations() const = 0;
 
   virtual Result<void> launch(KernelId kernel, std::uint32_t blocks, std::span<std::byte* const> pointers) = 0;
   virtual Result<void> multiply(std::uint32_t plan, const ProductMemory& memory) = 0;

@@ -21,11 +21,10 @@ EpilogueStep::EpilogueStep(const CompileInput& input, const graph::Step& step) :
 }
 
 double EpilogueStep::bytes() const {
-  const auto elements = static_cast<double>(input_.graph.shape(epilogue_.result).elements());
-  double bytes = 0;
-  if (has(epilogue_.addend)) bytes += elements * static_cast<double>(input_.width(epilogue_.addend.base));
-  if (epilogue_.before != 0) bytes += elements * static_cast<double>(input_.width(epilogue_.before));
-  return bytes;
+  std::int64_t each = input_.width(epilogue_.result);
+  if (has(epilogue_.addend)) each += input_.width(epilogue_.addend.base);
+  if (epilogue_.before != 0) each += input_.width(epilogue_.before);
+  return static_cast<double>(each * input_.graph.shape(epilogue_.result).elements());
 }
 
 Place EpilogueStep::elements(graph::Value value, std::int64_t at) const {
@@ -82,7 +81,7 @@ void EpilogueStep::add_rest(CudaStep& step, const Parts& done, std::int64_t colu
   if (!rest.addend && !rest.bias && !rest.activation) return;
   const std::int64_t elements = input_.graph.shape(epilogue_.result).elements();
   Defines defines;
-  defines.set("ELEMENTS", elements).set("N", columns).set("C_T", input_.type(epilogue_.result));
+  defines.index(elements).set("ELEMENTS", elements).set("N", columns).set("C_T", input_.type(epilogue_.result));
   std::vector<Place> places{input_.place(epilogue_.result)};
   define(rest, defines, places, 0);
   const auto pointers = static_cast<std::uint32_t>(places.size());
@@ -134,7 +133,8 @@ bool is_wide(const graph::Graph& graph, graph::Value value) {
 }  // namespace
 
 // The library wants addends of the result's type, and beta beside a factor in memory is 0 or 1.
-bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& e, bool narrows) {
+bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& e, bool narrows, const Device& device) {
+  if (e.activation != Activation::none && !device.fuses_activations()) return false;
   if (e.addend.base == 0) return true;
   if (e.scale.base != 0 && e.beta != 1) return false;
   return !narrows || is_wide(graph, e.addend.base) == is_wide(graph, e.result);

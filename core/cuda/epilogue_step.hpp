@@ -16,7 +16,7 @@ class EpilogueStep {
 
   // The value that is stored: the product's own without an epilogue.
   [[nodiscard]] graph::Value result() const { return epilogue_.result; }
-  // Of what it reads and writes beside the product's operands and the result.
+  // Of what the step writes, and of what it reads beside the product's operands.
   [[nodiscard]] double bytes() const;
 
   // Parts that one or the other does. The factor is always done by who makes the product, and so is an addend that the
@@ -43,7 +43,7 @@ class EpilogueStep {
   graph::Epilogue epilogue_;
 };
 
-// Whether a product's step does well with the epilogue. `narrows`: at bf16.
-bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& epilogue, bool narrows);
+// Whether a product's step does well with the epilogue on the device. `narrows`: at bf16.
+bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& epilogue, bool narrows, const Device& device);
 
 }  // namespace caddie::cuda

@@ -154,10 +154,10 @@ bool reads_view(const Graph&, const Node&, std::size_t input, const View& view) 
 }  // namespace
 
 const NodeKernel* loss_kernel(Op op) {
-  static const NodeKernel forward{nullptr, nullptr, -1, make<1, false>};
-  static const NodeKernel backward{nullptr, reads_view<1>, 0, make<1, true>};
-  static const NodeKernel head_forward{nullptr, nullptr, -1, make<2, false>};
-  static const NodeKernel head_backward{nullptr, reads_view<2>, -1, make<2, true>};
+  static const NodeKernel forward{{nullptr, nullptr, -1}, make<1, false>};
+  static const NodeKernel backward{{nullptr, reads_view<1>, 0}, make<1, true>};
+  static const NodeKernel head_forward{{nullptr, nullptr, -1}, make<2, false>};
+  static const NodeKernel head_backward{{nullptr, reads_view<2>, -1}, make<2, true>};
   switch (op) {
     case Op::cross_entropy: return &forward;
     case Op::cross_entropy_backward: return &backward;

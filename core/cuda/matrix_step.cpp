@@ -82,8 +82,9 @@ class MatrixStep {
       const std::size_t walked = batches_.size() > kKernelBatches ? batches_.size() - kKernelBatches : 0;
       walk(walked, [&](std::int64_t a, std::int64_t b, std::int64_t c) { add_launch(walked, a, b, c); });
     }
-    step_.cost = {"gemm", 2.0 * static_cast<double>(batch_ * m) * static_cast<double>(n * k),
-                  bytes_of_all(input_, node_) + epilogue_.bytes()};
+    const double read = static_cast<double>(batch_ * m * k * (narrow(0) ? 2 : 4)) +
+                        static_cast<double>(batch_ * n * k * (narrow(1) ? 2 : 4));
+    step_.cost = {"gemm", 2.0 * static_cast<double>(batch_ * m) * static_cast<double>(n * k), read + epilogue_.bytes()};
     return std::move(step_);
   }
 
@@ -217,7 +218,7 @@ class MatrixStep {
 
 const NodeKernel* matrix_kernel(Op op) {
   static const NodeKernel kernel{
-      nullptr, reads_view, -1,
+      {nullptr, reads_view, -1},
       [](const CompileInput& input, const graph::Step& step) { return MatrixStep(input, step).make(); }};
   return op == Op::dot || op == Op::linear ? &kernel : nullptr;
 }

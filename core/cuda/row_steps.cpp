@@ -68,10 +68,10 @@ CudaStep make(const CompileInput& input, const graph::Step& graph_step) {
 }  // namespace
 
 const NodeKernel* row_kernel(Op op) {
-  static const NodeKernel rms_norm{nullptr, reads_view, 0, make<Op::rms_norm>};
-  static const NodeKernel rms_norm_backward{nullptr, reads_view, 1, make<Op::rms_norm_backward>};
-  static const NodeKernel softmax{nullptr, reads_view, 0, make<Op::softmax>};
-  static const NodeKernel log_sum_exp{nullptr, reads_view, -1, make<Op::log_sum_exp>};
+  static const NodeKernel rms_norm{{nullptr, reads_view, 0}, make<Op::rms_norm>};
+  static const NodeKernel rms_norm_backward{{nullptr, reads_view, 1}, make<Op::rms_norm_backward>};
+  static const NodeKernel softmax{{nullptr, reads_view, 0}, make<Op::softmax>};
+  static const NodeKernel log_sum_exp{{nullptr, reads_view, -1}, make<Op::log_sum_exp>};
   switch (op) {
     case Op::rms_norm: return &rms_norm;
     case Op::rms_norm_backward: return &rms_norm_backward;

@@ -86,9 +86,9 @@ bool rope_reads_view(const Graph&, const Node&, std::size_t input, const View& v
 }  // namespace
 
 const NodeKernel* sequence_kernel(Op op) {
-  static const NodeKernel concat{nullptr, any_view, -1, make_concat};
-  static const NodeKernel cumsum{nullptr, nullptr, -1, make_cumsum};
-  static const NodeKernel rope{nullptr, rope_reads_view, -1, make_rope};
+  static const NodeKernel concat{{nullptr, any_view, -1}, make_concat};
+  static const NodeKernel cumsum{{nullptr, nullptr, -1}, make_cumsum};
+  static const NodeKernel rope{{nullptr, rope_reads_view, -1}, make_rope};
   switch (op) {
     case Op::concat: return &concat;
     case Op::cumsum: return &cumsum;

@@ -26,15 +26,4 @@ Place CompileInput::place(const graph::View& view) const {
   return {Space::value, view.base, view.offset * width(view.base)};
 }
 
-bool CompileInput::is_read(graph::Value value) const {
-  const auto reads = [&](const graph::View& view) { return view.base == value; };
-  return std::ranges::any_of(
-             partition.steps,
-             [&](const graph::Step& step) { return std::ranges::any_of(graph::views_read(step), reads); }) ||
-         std::ranges::any_of(graph.outputs(),
-                             [&](const graph::Output& output) { return reads(partition.views[output.value]); }) ||
-         std::ranges::any_of(graph.updates(),
-                             [&](const graph::Update& update) { return reads(partition.views[update.value]); });
-}
-
 }  // namespace caddie::cuda

@@ -84,8 +84,7 @@ struct CompileInput {
   // Where the first element of a dense or strided view stands.
   [[nodiscard]] Place place(const graph::View& view) const;
   [[nodiscard]] Place place(graph::Value value) const { return {Space::value, value, 0}; }
-  // Some step, output or update reads the value, which some step makes.
-  [[nodiscard]] bool is_read(graph::Value value) const;
+  [[nodiscard]] bool is_read(graph::Value value) const { return graph::is_read(graph, partition, value); }
 };
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

@@ -92,7 +92,8 @@ class Expression {
     Graph numbers;
     const Emitter e{numbers};
     std::map<Value, Value> known;
-    known[free] = numbers.emit(Op::constant, {}, Attributes().set("values", std::move(points)).set("shape", Axes{kPoints}));
+    known[free] =
+        numbers.emit(Op::constant, {}, Attributes().set("values", std::move(points)).set("shape", Axes{kPoints}));
     const Value y = emitted(e, known, root_);
     if (y == 0 || numbers.shape(y).elements() != kPoints) return false;
     numbers.output("y", y);

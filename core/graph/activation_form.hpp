@@ -13,8 +13,8 @@ struct Activated {
   Value of = 0;
 };
 
-// What the elementwise node computes, if it is an activation of one value. GELU is known by its values, not by how it is
-// written: an expression of smooth operations, compared at points of [-6, 6].
+// What the elementwise node computes, if it is an activation of one value. GELU is known by its values, not by how it
+// is written: an expression of smooth operations, compared at points of [-6, 6].
 std::optional<Activated> activation_of(const Graph& graph, const ValueViews& views, std::uint32_t node);
 
 }  // namespace caddie::graph

@@ -17,7 +17,8 @@ struct Factor {
 
 std::optional<Factor> factor_of(const Graph& graph, const View& view) {
   if (const auto number = uniform_constant(graph, view.base); number && !view.bounded) return Factor{*number, {}};
-  const bool element = view.is_splat() && graph.shape(view.base).elements() == 1 && graph.dtype(view.base) == DType::f32;
+  const bool real = graph.dtype(view.base) == DType::f32;
+  const bool element = real && view.is_splat() && graph.shape(view.base).elements() == 1;
   return element ? std::optional(Factor{1, view}) : std::nullopt;
 }
 
@@ -139,9 +140,10 @@ bool EpilogueFinder::is_bias_of(const Epilogue& form, const View& term) const {
   std::int64_t columns = 1;
   for (const std::int64_t axis : c.free[1]) columns *= graph_.shape(product.inputs[1])[static_cast<int>(axis)];
   const std::int64_t rows = graph_.shape(product.first_output).elements() / columns;
+  if (term.bounded || columns == 1 || rows == 1 || graph_.dtype(term.base) != DType::f32) return false;
   const auto axes = joined_axes(term);
-  return !term.bounded && columns > 1 && rows > 1 && axes.size() == 2 && axes[0].length == rows && axes[0].stride == 0 &&
-         axes[1].length == columns && axes[1].stride == 1 && graph_.dtype(term.base) == DType::f32;
+  return axes.size() == 2 && axes[0].length == rows && axes[0].stride == 0 && axes[1].length == columns &&
+         axes[1].stride == 1;
 }
 
 // The term costs nothing to keep: it stands in memory anyway, or it can be a product's result.

@@ -15,8 +15,8 @@ class EpilogueFinder {
       : graph_(graph), views_(views), readers_(readers) {}
 
   // Ways to make the elementwise node's value as a result of a product, the most comprehensive first. What stands
-  // between the product and the value is read by nobody else, but for what an activation is taken of (`before`) and
-  // what is made of that; RELU's is read by nobody else either. Addends are in memory in any case, or can be results of products themselves.
+  // between the product and the value is read by nobody else, but for what GELU is taken of (`before`) and what is made
+  // of that. Addends are in memory in any case, or can be results of products themselves.
   [[nodiscard]] std::vector<Epilogue> find(std::uint32_t node) const;
 
  private:

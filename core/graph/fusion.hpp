@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/result.hpp"
@@ -79,6 +80,18 @@ bool is_reduction(Op op);
 
 // Views a step reads: the group's inputs, or the single node's.
 std::span<const View> views_read(const Step& step);
+
+// The step's operation, or those of a group, each once: for people.
+std::string operations_of(const Graph& graph, const Step& step);
+
+// Whether a step, an output or an update reads the value.
+bool is_read(const Graph& graph, const Partition& partition, Value value);
+
+// Elements of a value that stand in memory: a constant of one value is a single one, unless some kernel needs all.
+std::int64_t elements_in_memory(const Graph& graph, const Partition& partition, Value value);
+
+// A constant as it stands in memory: f32 or i32 numbers, bit by bit.
+std::vector<std::uint32_t> constant_words(const Graph& graph, const Partition& partition, Value constant);
 
 // Whether the step reads `base` only through views that are the whole value in order, so that element e of a result may
 // take the place of element e of the base. False where the step does not read it.

@@ -1,7 +1,7 @@
 // Compiles by NVRTC every kernel that the manifests' programs need on a GPU, without one: training in the first and the
 // last phase, the update, the evaluation; in f32 and bf16. Writes what each takes.
 //   nvrtc_all ARCHITECTURE OUT [MANIFEST ...]   ARCHITECTURE: 80, 90, ...; OUT.json and OUT.md; all of manifests/
-//                                               without names
+//                                               and "gpt", the benchmarks' GPT with biases, without names
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,6 +19,7 @@
 #include "core/cuda/runtime/kernel_compiler.hpp"
 #include "core/graph/gradient.hpp"
 #include "core/graph/passes.hpp"
+#include "tests/bench/gpt.hpp"
 #include "tests/cuda/listing_device.hpp"
 #include "tests/records/twins.hpp"
 #include "test_paths.hpp"
@@ -29,6 +30,8 @@ using namespace caddie;
 namespace fs = std::filesystem;
 using cuda::testing::ListingDevice;
 
+constexpr const char* kGpt = "gpt";  // instead of a manifest
+
 template <class T>
 T value_of(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message());
@@ -38,7 +41,9 @@ T value_of(Result<T> result) {
 struct Listed {
   std::string manifest, precision;
   std::size_t kernels = 0;  // different ones
-  std::size_t products = 0;
+  std::vector<cuda::Product> products;
+
+  [[nodiscard]] long count(bool (*which)(const cuda::Product&)) const { return std::ranges::count_if(products, which); }
 };
 
 struct Row {
@@ -102,6 +107,10 @@ manifest::Resolution resolved(const std::string& file) {
   return resolution;
 }
 
+Listed listed(const std::string& name, const ListingDevice& device, graph::Precision precision) {
+  return {name, precision == graph::Precision::f32 ? "f32" : "bf16", device.kernels().size(), device.products()};
+}
+
 // The manifest's kernels, gathered by `device`.
 Listed list(const std::string& file, const std::shared_ptr<ListingDevice>& device, graph::Precision precision) {
   records::Twin twin(resolved(file), executor_for(device, precision));
@@ -109,8 +118,15 @@ Listed list(const std::string& file, const std::shared_ptr<ListingDevice>& devic
   const auto executor = executor_for(device, precision);
   value_of(executor->compile(last_phase(twin, false)));
   value_of(executor->compile(evaluation(twin)));
-  return {file, precision == graph::Precision::f32 ? "f32" : "bf16", device->kernels().size(),
-          device->products().size()};
+  return listed(file, *device, precision);
+}
+
+// The GPT of the benchmarks, with biases and GELU: gradients and update.
+Listed list_gpt(const std::shared_ptr<ListingDevice>& device, graph::Precision precision) {
+  const auto executor = executor_for(device, precision);
+  value_of(executor->compile(value_of(bench::gpt_gradient_graph({}))));
+  value_of(executor->compile(value_of(bench::gpt_update_graph({}))));
+  return listed(kGpt, *device, precision);
 }
 
 int number(const std::string& log, const char* pattern) {
@@ -136,6 +152,7 @@ std::vector<std::string> all_manifests() {
     }
   }
   std::ranges::sort(out);
+  out.emplace_back(kGpt);
   return out;
 }
 
@@ -156,9 +173,15 @@ std::string summary(const cuda::KernelCompiler& compiler, const std::vector<List
       "compiling on one core; {} spill registers.\n\n",
       compiler.target(), compiler.version(), rows.size(), static_cast<double>(bytes) / 1048576.0, seconds,
       spilling.size());
-  out += "| manifest | precision | kernels | products |\n|---|---|---|---|\n";
+  out += "| manifest | precision | kernels | products | with a factor | a sum | a bias | an activation |\n"
+         "|---|---|---|---|---|---|---|---|\n";
   for (const Listed& each : listed) {
-    out += fmt::format("| {} | {} | {} | {} |\n", each.manifest, each.precision, each.kernels, each.products);
+    using cuda::Product;
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", each.manifest, each.precision, each.kernels,
+                       each.products.size(), each.count([](const Product& p) { return p.alpha != 1 || p.scaled; }),
+                       each.count([](const Product& p) { return p.beta != 0; }),
+                       each.count([](const Product& p) { return p.has_bias; }),
+                       each.count([](const Product& p) { return p.activation != graph::Activation::none; }));
   }
   const auto table = [&](const char* title, const std::vector<const Row*>& some, std::size_t most) {
     out += fmt::format("\n## {}\n\n| kernel | registers | spill stores, loads (bytes) | stack (bytes) | shared "
@@ -190,7 +213,7 @@ int run(int architecture, const std::string& out, const std::vector<std::string>
   for (const std::string& file : manifests) {
     for (const auto precision : {graph::Precision::f32, graph::Precision::bf16}) {
       const auto device = std::make_shared<ListingDevice>();
-      listed.push_back(list(file, device, precision));
+      listed.push_back(file == kGpt ? list_gpt(device, precision) : list(file, device, precision));
       for (const cuda::KernelSource& source : device->kernels()) {
         if (!known.insert(cuda::complete_source(source)).second) continue;
         sources.push_back(source);

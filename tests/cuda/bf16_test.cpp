@@ -14,26 +14,12 @@ namespace {
 
 using cpu::testing::all_cases;
 using cpu::testing::Case;
-using cpu::testing::floats_of;
 using cpu::testing::model_leaves;
 using cpu::testing::ModelSizes;
 using cpu::testing::OpCases;
 using cpu::testing::SmallModel;
 using graph::Op;
 using graph::Precision;
-
-// Sum of squares of the difference over that of what is expected: one wrong element shows less than a wrong formula.
-double relative_error(const Contents& got, const Contents& expected, const std::string& name) {
-  double difference = 0;
-  double whole = 1e-12;
-  const auto have = floats_of(got.at(name));
-  const auto want = floats_of(expected.at(name));
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(static_cast<double>(have[i]) - static_cast<double>(want[i]), 2);
-    whole += std::pow(static_cast<double>(want[i]), 2);
-  }
-  return std::sqrt(difference / whole);
-}
 
 // Operations whose results bfloat16 is for (signed sums may cancel: a few times 2^-8); where inputs are leaves, all but
 // products compute as in f32.

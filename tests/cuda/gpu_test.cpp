@@ -4,6 +4,7 @@
 #include "tests/cpu/random_graphs.hpp"
 #include "tests/cpu/small_model.hpp"
 #include "tests/cuda/emulated.hpp"
+#include "tests/cuda/epilogue_cases.hpp"
 #include "tests/records/twins.hpp"
 
 namespace caddie::cuda::testing {
@@ -61,6 +62,25 @@ TEST_F(Gpu, RandomGraphsAgreeWithTheReference) {
     expect_close(graph, run_on(*executor, graph, leaves, {.runs = 2}), run_reference(graph, leaves, {.runs = 2}), 5e-4,
                  5e-4);
     if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(Gpu, EpiloguesAgreeWithTheReference) {
+  graph::ExecutorOptions narrow;
+  narrow.precision = graph::Precision::bf16;
+  const auto in_bf16 = make_cuda_executor(*make_cuda_device({{}, 2}), narrow);
+  for (const auto& [m, n, k] : {std::tuple<int, int, int>{32, 48, 64}, {5, 9, 7}}) {
+    for (const EpilogueCase& each : epilogue_cases()) {
+      SCOPED_TRACE(each.name);
+      EpilogueBench bench(m, n, k);
+      each.make(bench);
+      const Contents leaves = random_leaves_of(bench.graph);
+      const Contents expected = run_reference(bench.graph, leaves, {.runs = 2});
+      expect_close(bench.graph, run_on(*executor, bench.graph, leaves, {.runs = 2}), expected, 1e-4, 1e-4);
+      if (!each.narrow) continue;
+      const Contents got = run_on(*in_bf16, bench.graph, leaves, {.runs = 2});
+      for (const auto& [output, words] : expected) EXPECT_LT(relative_error(got, expected, output), 0.01) << output;
+    }
   }
 }
 

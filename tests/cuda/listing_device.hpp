@@ -12,6 +12,8 @@ namespace caddie::cuda::testing {
 
 class ListingDevice final : public Device {
  public:
+  bool good_at_activations = true;
+
   [[nodiscard]] const std::vector<KernelSource>& kernels() const { return kernels_; }
   [[nodiscard]] const std::vector<Product>& products() const { return products_; }
 
@@ -39,9 +41,10 @@ class ListingDevice final : public Device {
     products_.push_back(product);
     return ProductPlan{};
   }
+  bool fuses(const Product&) override { return true; }
+  [[nodiscard]] bool fuses_activations() const override { return good_at_activations; }
 
   Result<void> launch(KernelId, std::uint32_t, std::span<std::byte* const>) override { return {}; }
-  bool fuses(const Product&) override { return true; }
   Result<void> multiply(std::uint32_t, const ProductMemory&) override { return {}; }
   Result<void> copy(std::byte*, const std::byte*, std::size_t) override { return {}; }
   Result<std::unique_ptr<Recording>> record(const std::function<Result<void>()>&) override {

@@ -36,16 +36,6 @@ Trained trained(const manifest::Resolution& run, std::unique_ptr<graph::Executor
   return out;
 }
 
-double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
-  double difference = 0;
-  double whole = 1e-9;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
-    whole += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(difference / whole);
-}
-
 class Twins : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Twins, TrainLikeOnTheReference) {

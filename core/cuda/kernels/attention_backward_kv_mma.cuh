@@ -21,9 +21,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int own[2] = {key0 < KEYS ? segments[key0] : 0, key0 + 8 < KEYS ? segments[key0 + 8] : 0};
 #endif
   float dk[DIM / 8][4], dv[DIM / 8][4];
-  for (int n = 0; n < DIM / 8; ++n) {
-    for (int j = 0; j < 4; ++j) dk[n][j] = dv[n][j] = 0.0f;
-  }
+  clear<DIM / 8>(dk);
+  clear<DIM / 8>(dv);
   for (int group = 0; group < HEADS / KV_HEADS; ++group) {
     const int h = kv * (HEADS / KV_HEADS) + group;
     const bf16* q = (const bf16*)at.p[0] + b * Q_B + (i64)h * Q_H;
@@ -44,21 +43,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
       __syncthreads();
       for (int m = 0; m < 64; m += 16) {
         float p[2][4], ds[2][4];
-        for (int n = 0; n < 2; ++n) {
-          for (int j = 0; j < 4; ++j) p[n][j] = ds[n][j] = 0.0f;
-        }
-        for (int i = 0; i < DIM / 16; ++i) {
-          u32 ka[4], va[4];
-          rows_as_a(ka, ks, warp * 16, i * 16);
-          rows_as_a(va, vs, warp * 16, i * 16);
-          for (int n = 0; n < 2; ++n) {
-            u32 qb[2], dyb[2];
-            rows_as_b(qb, qs, m + n * 8, i * 16);
-            rows_as_b(dyb, dys, m + n * 8, i * 16);
-            mma_bf16(p[n], ka, qb);
-            mma_bf16(ds[n], va, dyb);
-          }
-        }
+        scores_and_slopes(p, ds, ks, vs, warp * 16, qs, dys, m);
         for (int n = 0; n < 2; ++n) {
           for (int j = 0; j < 4; ++j) {
             const int key = key0 + j / 2 * 8, at_query = m + n * 8 + lane % 4 * 2 + j % 2;
@@ -66,8 +51,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
 #if SEGMENTS
             seen = seen && own[j / 2] == query_segment[at_query];
 #endif
-            p[n][j] = seen ? exp2f(p[n][j] * (SCALE * 1.44269504f) - lses[at_query]) : 0.0f;
-            ds[n][j] = p[n][j] * (ds[n][j] - deltas[at_query]) * SCALE;
+            weigh(&p[n][j], &ds[n][j], seen, lses[at_query], deltas[at_query]);
           }
         }
         u32 pa[4], dsa[4];

@@ -30,9 +30,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
     delta[r] = inside ? ((const float*)at.p[5])[n] : 0.0f;
   }
   float dq[DIM / 8][4];
-  for (int n = 0; n < DIM / 8; ++n) {
-    for (int j = 0; j < 4; ++j) dq[n][j] = 0.0f;
-  }
+  clear<DIM / 8>(dq);
   const int end = CAUSAL && q0 + 64 < KEYS ? q0 + 64 : KEYS;
   for (int k0 = 0; k0 < end; k0 += 64) {
     __syncthreads();
@@ -44,21 +42,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
     __syncthreads();
     for (int m = 0; m < 64; m += 16) {
       float p[2][4], ds[2][4];
-      for (int n = 0; n < 2; ++n) {
-        for (int j = 0; j < 4; ++j) p[n][j] = ds[n][j] = 0.0f;
-      }
-      for (int i = 0; i < DIM / 16; ++i) {
-        u32 qa[4], dya[4];
-        rows_as_a(qa, qs, warp * 16, i * 16);
-        rows_as_a(dya, dys, warp * 16, i * 16);
-        for (int n = 0; n < 2; ++n) {
-          u32 kb[2], vb[2];
-          rows_as_b(kb, ks, m + n * 8, i * 16);
-          rows_as_b(vb, vs, m + n * 8, i * 16);
-          mma_bf16(p[n], qa, kb);
-          mma_bf16(ds[n], dya, vb);
-        }
-      }
+      scores_and_slopes(p, ds, qs, dys, warp * 16, ks, vs, m);
       for (int n = 0; n < 2; ++n) {
         for (int j = 0; j < 4; ++j) {
           const int row = row0 + j / 2 * 8, at_key = m + n * 8 + lane % 4 * 2 + j % 2;
@@ -66,8 +50,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
 #if SEGMENTS
           seen = seen && own[j / 2] == key_segment[at_key];
 #endif
-          const float weight = seen ? exp2f(p[n][j] * (SCALE * 1.44269504f) - lse[j / 2]) : 0.0f;
-          ds[n][j] = weight * (ds[n][j] - delta[j / 2]) * SCALE;
+          weigh(&p[n][j], &ds[n][j], seen, lse[j / 2], delta[j / 2]);
         }
       }
       u32 dsa[4];

@@ -25,9 +25,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
 #endif
   const float hidden = __uint_as_float(0xFF800000u);
   float out[DIM / 8][4];
-  for (int n = 0; n < DIM / 8; ++n) {
-    for (int j = 0; j < 4; ++j) out[n][j] = 0.0f;
-  }
+  clear<DIM / 8>(out);
   float most[2] = {hidden, hidden}, total[2] = {0.0f, 0.0f};
   const int end = CAUSAL && q0 + 64 < KEYS ? q0 + 64 : KEYS;
   for (int k0 = 0; k0 < end; k0 += 64) {
@@ -39,8 +37,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
 #endif
     __syncthreads();
     float s[8][4];
+    clear<8>(s);
     for (int n = 0; n < 8; ++n) {
-      for (int j = 0; j < 4; ++j) s[n][j] = 0.0f;
       for (int i = 0; i < DIM / 16; ++i) {
         u32 kb[2];
         rows_as_b(kb, ks, n * 8, i * 16);

@@ -46,6 +46,40 @@ __device__ inline void results_as_a(u32* a, const float* left, const float* righ
   a[3] = pack_bf16(right[2], right[3]);
 }
 
+// COUNT results [16, 8] side by side.
+template <int COUNT>
+__device__ inline void clear(float (*sums)[4]) {
+  for (int n = 0; n < COUNT; ++n) {
+    for (int j = 0; j < 4; ++j) sums[n][j] = 0.0f;
+  }
+}
+
+// Products of rows row .. row+15 of one tile with rows column .. column+15 of another, over all channels, of two pairs
+// of tiles: scores from queries and keys, and from gradients and values what their weights' slopes are made of.
+__device__ inline void scores_and_slopes(float (*scores)[4], float (*slopes)[4], const bf16* of_scores,
+                                         const bf16* of_slopes, int row, const bf16* with_scores,
+                                         const bf16* with_slopes, int column) {
+  clear<2>(scores);
+  clear<2>(slopes);
+  for (int i = 0; i < DIM / 16; ++i) {
+    u32 a[4], da[4];
+    rows_as_a(a, of_scores, row, i * 16);
+    rows_as_a(da, of_slopes, row, i * 16);
+    for (int n = 0; n < 2; ++n) {
+      u32 b[2], db[2];
+      rows_as_b(b, with_scores, column + n * 8, i * 16);
+      rows_as_b(db, with_slopes, column + n * 8, i * 16);
+      mma_bf16(scores[n], a, b);
+      mma_bf16(slopes[n], da, db);
+    }
+  }
+}
+// Of a score: its weight, and the slope of the loss in the score. lse is times log2(e).
+__device__ inline void weigh(float* score, float* slope, bool seen, float lse, float delta) {
+  *score = seen ? exp2f(*score * (SCALE * 1.44269504f) - lse) : 0.0f;
+  *slope = *score * (*slope - delta) * SCALE;
+}
+
 // A result [16, DIM] to rows first + 0 .. 15 (below `count`) that are `stride` apart.
 template <class Out>
 __device__ inline void store_rows(Out* to, const float (*sums)[4], int first, int count, i64 stride, float upper,

@@ -127,12 +127,10 @@ class CudaDevice final : public Device {
                                     dim3(kernel.source.block), arguments, kernel.source.shared_bytes, stream_),
                    kernel.source.name.c_str());
   }
-  // GELU is a kernel of its own, and a slow one, before Hopper (karpathy/llm.c, PR 653) and again on compute capability
-  // 12 (sgl-project/sglang, PR 34350).
-  bool fuses(const Product& product) override {
-    const bool good_at_it = product.activation != graph::Activation::gelu || (major_ >= 9 && major_ < 12);
-    return good_at_it && products_->plan(product).ok();
-  }
+  bool fuses(const Product& product) override { return products_->plan(product).ok(); }
+  // cuBLASLt is slow at them before Hopper (karpathy/llm.c, PRs 338 and 653) and again at compute capability 12
+  // (sgl-project/sglang, PR 34350).
+  [[nodiscard]] bool fuses_activations() const override { return major_ >= 9 && major_ < 12; }
   Result<void> multiply(std::uint32_t plan, const ProductMemory& memory) override {
     return products_->multiply(plan, memory, stream_);
   }

@@ -178,7 +178,8 @@ Result<void> Products::multiply(std::uint32_t number, const ProductMemory& at, c
   const Product& p = plan.product;
   auto status = CUBLAS_STATUS_SUCCESS;
   if (p.has_bias) status = plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, at.bias);
-  if (status == CUBLAS_STATUS_SUCCESS && p.keeps) status = plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, at.before);
+  if (status == CUBLAS_STATUS_SUCCESS && p.keeps)
+    status = plan.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, at.before);
   const void* alpha = p.scaled ? static_cast<const void*>(at.scale) : &p.alpha;
   const void* beta = p.scaled ? static_cast<const void*>(betas_ + (p.beta != 0 ? 1 : 0)) : &p.beta;
   const void* addend = at.addend != nullptr ? at.addend : at.c;

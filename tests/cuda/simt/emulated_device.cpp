@@ -121,6 +121,7 @@ class Emulator final : public EmulatedDevice {
     });
   }
   bool fuses(const cuda::Product&) override { return fuses_; }
+  [[nodiscard]] bool fuses_activations() const override { return true; }
   Result<void> multiply(std::uint32_t plan, const cuda::ProductMemory& memory) override {
     return issue([this, plan, memory]() -> Result<void> {
       std::memset(memory.workspace, 0xFF, 64);
