@@ -25,8 +25,8 @@ class ProcessGroup {
   // `received` comes from rank r, each of sizes[rank()] bytes.
   virtual Result<void> all_to_all(std::span<const std::byte> sent, std::span<std::byte> received,
                                   std::span<const std::size_t> sizes) = 0;
-  // Everybody ends with the parts of all ranks one after the other; that of rank r has sizes[r] bytes. `own` may be this
-  // rank's part of `all`.
+  // Everybody ends with the parts of all ranks one after the other; that of rank r has sizes[r] bytes. `own` may be
+  // this rank's part of `all`.
   virtual Result<void> all_gather(std::span<const std::byte> own, std::span<std::byte> all,
                                   std::span<const std::size_t> sizes) = 0;
   // Waits for everybody without using the processor.

@@ -37,8 +37,8 @@ class MemberCut {
   // The updates of a bank's leaves, for so many of its members at a time: its leaves are that much shorter. All of them
   // where it is whole. Only the leaves that it needs; not for a bank that is together with others.
   [[nodiscard]] Result<Graph> updates_of(std::size_t bank, std::int64_t members) const;
-  // All updates that belong to no bank: of banks that are together with others, of counters. To be run after the others,
-  // which may read such counters.
+  // All updates that belong to no bank: of banks that are together with others, of counters. To be run after the
+  // others, which may read such counters.
   [[nodiscard]] Result<Graph> other_updates() const;
 
  private:

@@ -25,8 +25,8 @@ class GradientExchange {
   virtual Result<void> finish(bool all) = 0;
 };
 
-// The sum in the order of p, element by element, whatever N is, (g_0 + g_1) + g_2 ...: 1, 2 and M processes get the same
-// bits. Each rank adds its share, on the host:
+// The sum in the order of p, element by element, whatever N is, (g_0 + g_1) + g_2 ...: 1, 2 and M processes get the
+// same bits. Each rank adds its share, on the host:
 //
 //   round k:  all-to-all     share r of this rank's gradient -> rank r
 //             add            own share += rank 0's, rank 1's, ...

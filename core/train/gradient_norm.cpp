@@ -23,8 +23,8 @@ struct Sum {
   graph::BufferView gradients;
 };
 
-// On the host each member by itself: how a sum is ordered depends on the shape it is part of. Devices, where every sum is
-// a launch, take a range at once; there the last bits may depend on how members are dealt.
+// On the host each member by itself: how a sum is ordered depends on the shape it is part of. Devices, where every sum
+// is a launch, take a range at once; there the last bits may depend on how members are dealt.
 std::vector<Sum> sums_of(const ParameterStore& parameters, const std::vector<MemberRange>& share) {
   std::vector<Sum> sums;
   for (const MemberRange& range : share) {
@@ -86,7 +86,8 @@ Result<GradientNorm> GradientNorm::make(graph::Executor& executor, const Paramet
 }
 
 Result<double> GradientNorm::compute() {
-  std::vector<float> all(std::accumulate(bytes_of_ranks_.begin(), bytes_of_ranks_.end(), std::size_t{0}) / sizeof(float));
+  const auto total = std::accumulate(bytes_of_ranks_.begin(), bytes_of_ranks_.end(), std::size_t{0});
+  std::vector<float> all(total / sizeof(float));
   const auto bytes = std::as_writable_bytes(std::span(all));
   const auto rank = static_cast<std::size_t>(peers_.rank());
   const auto before = std::accumulate(bytes_of_ranks_.begin(), bytes_of_ranks_.begin() + peers_.rank(), std::size_t{0});

@@ -1,5 +1,5 @@
-// Arrays that hold something of every member of banks (values, gradients, states), cut into the shares of processes. One
-// thread.
+// Arrays that hold something of every member of banks (values, gradients, states), cut into the shares of processes.
+// One thread.
 #pragma once
 
 #include <cstddef>

@@ -25,8 +25,8 @@ struct MemberRange {
 // bank is in one range.
 using Shares = std::vector<std::vector<MemberRange>>;
 
-// Banks stand one after another on a line as long as their work, which is cut into equal parts; a member, or a bank that
-// is not cut, goes where its middle is. So no rank has more than its part and the work of one such piece.
+// Banks stand one after another on a line as long as their work, which is cut into equal parts; a member, or a bank
+// that is not cut, goes where its middle is. So no rank has more than its part and the work of one such piece.
 Shares deal_members(const std::vector<BankWork>& banks, int ranks);
 
 }  // namespace caddie::train

@@ -33,7 +33,7 @@ struct UpdateOptions {
   plugins::Dims dims;
 };
 
-// Scalar inputs that the host sets: the schedule's scale, and what gradients are multiplied with where they are clipped.
+// Scalar inputs that the host sets: the schedule's scale; where gradients are clipped, what they are multiplied with.
 inline constexpr const char* kScaleLeaf = "host/scale";
 inline constexpr const char* kClipLeaf = "host/clip";
 // The leaf of a bank's gradients; that of its parameters has the bank's name.

@@ -12,7 +12,9 @@ namespace {
 constexpr double kWorkOfElement = 8;
 
 // The number that gradients are multiplied with.
-float clip_factor(double norm, double clip_norm) { return static_cast<float>(std::min(1.0, clip_norm / (norm + 1e-6))); }
+float clip_factor(double norm, double clip_norm) {
+  return static_cast<float>(std::min(1.0, clip_norm / (norm + 1e-6)));
+}
 
 std::vector<std::size_t> owned_banks(const ParameterStore& parameters) {
   std::vector<std::size_t> owned;

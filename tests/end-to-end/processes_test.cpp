@@ -69,15 +69,17 @@ TEST_F(Processes, GiveTheBitsOfOne) {
   }
 }
 
+using Sections = std::map<std::string, std::vector<std::uint8_t>>;
+
 // Everything a checkpoint holds but the clock.
-std::map<std::string, std::vector<std::uint8_t>> checkpoint_at(const Workplace& place, const std::string& runs, int step) {
+Sections checkpoint_at(const Workplace& place, const std::string& runs, int step) {
   const auto path = run_folder(place, runs) / "checkpoints" / fmt::format("step-{:010}.checkpoint", step);
   const auto bytes = read_bytes(path);
   EXPECT_TRUE(bytes.ok()) << path;
   if (!bytes) return {};
   const auto checkpoint = train::decode_checkpoint(*bytes, path.string());
   EXPECT_TRUE(checkpoint.ok()) << path;
-  return checkpoint ? checkpoint->sections : decltype(checkpoint->sections)();
+  return checkpoint ? checkpoint->sections : Sections();
 }
 
 // Muon stands for matrices in tiny.json.

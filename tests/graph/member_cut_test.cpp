@@ -139,8 +139,8 @@ INSTANTIATE_TEST_SUITE_P(
                 const Value column_sums = u.e.add(columns, u.e.reduce(Op::reduce_sum, u.g, {1}, false));
                 u.set(rows, row_sums);
                 u.set(columns, column_sums);
-                const Value outer = u.e.mul(u.e.reshape(row_sums, {kMembers, 3, 1}),
-                                            u.e.broadcast(u.e.reshape(column_sums, {kMembers, 1, 5}), {kMembers, 3, 5}));
+                const Value across = u.e.broadcast(u.e.reshape(column_sums, {kMembers, 1, 5}), {kMembers, 3, 5});
+                const Value outer = u.e.mul(u.e.reshape(row_sums, {kMembers, 3, 1}), across);
                 u.step(u.graph.emit(Op::rms_norm, {outer}));
               }},
         Apart{"moved", true,

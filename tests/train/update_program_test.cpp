@@ -1,4 +1,4 @@
-// Updates that several processes share: whoever has whichever members, the numbers are those of one process, bit by bit.
+// Updates that several processes share: whoever has which members, the numbers are those of one process, bit by bit.
 #include "core/train/update_program.hpp"
 
 #include <gtest/gtest.h>
@@ -56,8 +56,8 @@ struct Use {
 
 using Bytes = std::map<std::string, std::vector<std::byte>>;
 
-// Three steps of an update with gradients that are the same everywhere; parameters, states and norms of rank 0, and that
-// all ranks have them.
+// Three steps of an update with gradients that are the same everywhere; parameters, states and norms of rank 0, and
+// that all ranks have them.
 class ThreeSteps {
  public:
   std::vector<plugins::TensorDeclaration> tensors = tensors_of(true);

@@ -22,8 +22,8 @@ Result<void> checked(int code, const char* what) {
   return Error{Code::device, "mpi", fmt::format("{} failed: {}", what, text)};
 }
 
-// Calls `test` until its flag is set: at once for a while, then after pauses of a twentieth of the time waited. What takes
-// long costs no processor, and ends a little late.
+// Calls `test` until its flag is set: at once for a while, then after pauses of a twentieth of the time waited. What
+// takes long costs no processor, and ends a little late.
 template <class Test>
 Result<void> wait_until(Test&& test, const char* what) {
   using Clock = std::chrono::steady_clock;
