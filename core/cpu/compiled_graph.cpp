@@ -7,6 +7,7 @@
 
 #include "core/cpu/fused_step.hpp"
 #include "core/cpu/node_kernels.hpp"
+#include "core/cpu/widths.hpp"
 #include "core/graph/lower.hpp"
 #include "core/graph/passes.hpp"
 #include "core/graph/recompute.hpp"
@@ -101,13 +102,16 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
 
 Result<void> CompiledGraph::build(const Graph& graph, const Options& options) {
   const graph::Partition partition = graph::partition(graph, fusion_rules(graph));
-  graph::StoragePlan storage = graph::plan_storage(graph, partition, storage_rules());
+  const std::vector<bool> narrow = narrow_values(graph, partition, options.factors);
+  graph::StorageRules rules = storage_rules();
+  rules.element_bytes = [&](Value value) -> std::size_t { return narrow[value] ? 2 : 4; };
+  graph::StoragePlan storage = graph::plan_storage(graph, partition, rules);
   std::vector<bool> steady(graph.value_count(), false);
   for (const graph::Leaf& leaf : graph.leaves()) {
     const bool changing = std::ranges::find(options.changing_leaves, leaf.name) != options.changing_leaves.end();
     steady[leaf.value] = options.prepares && !changing;
   }
-  const CompileInput input{graph, partition, storage, steady, options.threads, options.factors};
+  const CompileInput input{graph, partition, storage, steady, narrow, options.threads, options.factors};
   if (auto good = make_steps(input); !good) return good;
   place(input);
   if (auto good = fill_constants(input); !good) return good;

@@ -20,12 +20,14 @@ StepCost cost_of(const CompileInput& input, const graph::FusedGroup& group) {
   bool computes = false;
   bool reduces = false;
   for (const graph::View& view : group.inputs) {
-    cost.bytes += 4.0 * static_cast<double>(std::min(view.shape.elements(), input.graph.shape(view.base).elements()));
+    const auto elements = std::min(view.shape.elements(), input.graph.shape(view.base).elements());
+    cost.bytes += (input.narrow[view.base] ? 2.0 : 4.0) * static_cast<double>(elements);
   }
   for (const graph::GroupMember& member : group.members) {
     const graph::Node& node = input.graph.nodes()[member.node];
     cost.flops += flops_per_element(node.op) * static_cast<double>(group.elements);
-    if (member.stored) cost.bytes += 4.0 * static_cast<double>(input.graph.shape(node.first_output).elements());
+    const auto made = static_cast<double>(input.graph.shape(node.first_output).elements());
+    if (member.stored) cost.bytes += (input.narrow[node.first_output] ? 2.0 : 4.0) * made;
     reduces = reduces || graph::is_reduction(node.op);
     computes = computes || !graph::moves_only(input.graph, node);
   }

@@ -73,7 +73,11 @@ class MatrixStep final : public CpuStep {
     product_.ldc = product_.n;
     product_.c_batch_stride = product_.m * product_.n;
     set_batches(c);
-    bytes_ = bytes_of_all(input.graph, node);
+    narrow_a_ = input.narrow[a_.base];
+    narrow_b_ = input.narrow[b_.base];
+    narrow_c_ = input.narrow[value_];
+    narrow_before_ = before_ != 0 && input.narrow[before_];
+    bytes_ = bytes_of_all(input.graph, node) - bytes_saved(input);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
       packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
       static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
@@ -87,9 +91,13 @@ class MatrixStep final : public CpuStep {
     const auto one = [&](std::int64_t index, std::byte* workspace) {
       Gemm product = product_;
       const Start& start = starts_[static_cast<std::size_t>(index)];
-      product.a.data = context.read(a_) + start.a;
-      product.b.data = context.read(b_) + start.b;
-      product.c = context.write(value_) + start.c;
+      read(context, a_, narrow_a_, start.a, product.a);
+      read(context, b_, narrow_b_, start.b, product.b);
+      if (narrow_c_) {
+        product.narrow_c = context.write_narrow(value_) + start.c;
+      } else {
+        product.c = context.write(value_) + start.c;
+      }
       product.accumulate = context.accumulate;
       if (has_epilogue_) set_memory(context, start.c, product);
       if (packed_bytes_ > 0) product.packed_b = reinterpret_cast<const float*>(context.prepared);
@@ -109,7 +117,7 @@ class MatrixStep final : public CpuStep {
 
   void prepare(const RunContext& context) const override {
     Operand b = product_.b;
-    b.data = context.read(b_) + starts_[0].b;
+    read(context, b_, narrow_b_, starts_[0].b, b);
     pack_b(product_.factors, b, product_.k, product_.n, context.pool, reinterpret_cast<float*>(context.prepared));
   }
   [[nodiscard]] std::size_t prepared_bytes() const override { return packed_bytes_; }
@@ -131,6 +139,22 @@ class MatrixStep final : public CpuStep {
            static_cast<double>(product_.batch);
   }
 
+  static void read(const RunContext& context, const View& view, bool narrow, std::int64_t at, Operand& operand) {
+    if (narrow) {
+      operand.narrow = context.read_narrow(view.base) + view.offset + at;
+    } else {
+      operand.data = context.read(view) + at;
+    }
+  }
+
+  [[nodiscard]] double bytes_saved(const CompileInput& input) const {
+    double saved = 0;
+    for (const graph::Value value : {a_.base, b_.base, value_}) {
+      if (input.narrow[value]) saved += 2.0 * static_cast<double>(input.graph.shape(value).elements());
+    }
+    return saved;
+  }
+
   void set_epilogue(const graph::Epilogue& found) {
     has_epilogue_ = true;
     value_ = found.result;
@@ -149,7 +173,12 @@ class MatrixStep final : public CpuStep {
     if (scale_.base != 0) product.epilogue.alpha = *context.read(scale_);
     if (addend_.base != 0) product.epilogue.addend = context.read(addend_) + at;
     if (bias_.base != 0) product.epilogue.bias = context.read(bias_);
-    if (before_ != 0) product.epilogue.before = context.write(before_) + at;
+    if (before_ == 0) return;
+    if (narrow_before_) {
+      product.epilogue.narrow_before = context.write_narrow(before_) + at;
+    } else {
+      product.epilogue.before = context.write(before_) + at;
+    }
   }
 
   // As many of the last batch axes as continue each other in both operands go to the kernel, the others are walked
@@ -193,6 +222,7 @@ class MatrixStep final : public CpuStep {
   graph::Value value_ = 0;            // the result
   graph::Value before_ = 0;
   bool has_epilogue_ = false;
+  bool narrow_a_ = false, narrow_b_ = false, narrow_c_ = false, narrow_before_ = false;
   int threads_;
   Gemm product_{};
   std::vector<Start> starts_;

@@ -50,6 +50,12 @@ struct RunContext {
     return static_cast<const std::int32_t*>(memory[value]);
   }
   [[nodiscard]] float* write(graph::Value value) const { return static_cast<float*>(memory[value]); }
+  [[nodiscard]] const std::uint16_t* read_narrow(graph::Value value) const {
+    return static_cast<const std::uint16_t*>(memory[value]);
+  }
+  [[nodiscard]] std::uint16_t* write_narrow(graph::Value value) const {
+    return static_cast<std::uint16_t*>(memory[value]);
+  }
   // A dense view.
   [[nodiscard]] const float* read(const graph::View& view) const { return read(view.base) + view.offset; }
   [[nodiscard]] const std::int32_t* read_i32(const graph::View& view) const {
@@ -86,6 +92,7 @@ struct CompileInput {
   const graph::Partition& partition;
   const graph::StoragePlan& storage;
   const std::vector<bool>& steady;  // by value: a leaf that is the same for all runs after a prepare()
+  const std::vector<bool>& narrow;  // by value: kept in bfloat16 (widths.hpp)
   int threads = 1;
   Factors factors = Factors::f32;  // of products and attention
 

@@ -82,7 +82,45 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   return {space, false};
 }
 
+// n elements from an innermost axis; then all whole runs that follow each other along the next axis at once: runs are
+// often short.
+void StridedReader::copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const {
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  std::int64_t from = first % inner.length;
+  Position at = position(first / inner.length);
+  while (n > 0) {
+    if (from > 0 || n < inner.length || axis_count_ == 1) {
+      const std::int64_t count = std::min(n, inner.length - from);
+      copy_run(base, at, from, count, out);
+      out += count;
+      n -= count;
+      from = 0;
+      if (n > 0) advance(at);
+      continue;
+    }
+    const graph::ViewAxis& outer = axes_[axis_count_ - 2];
+    std::int64_t& index = at.index[axis_count_ - 2];
+    const std::int64_t rows = std::min(n / inner.length, outer.length - index);
+    const float* source = base + at.offset;
+    if (inner.stride == 0) {
+      repeat_elements(out, source, outer.stride, inner.length, rows);
+    } else if (inner.stride == 1) {
+      copy_rows(out, source, outer.stride, inner.length, rows);
+    } else {
+      for (std::int64_t row = 0; row < rows; ++row) {
+        read_strided(out + row * inner.length, source + row * outer.stride, inner.stride, inner.length);
+      }
+    }
+    out += rows * inner.length;
+    n -= rows * inner.length;
+    index += rows - 1;
+    at.offset += (rows - 1) * outer.stride;
+    if (n > 0) advance(at);
+  }
+}
+
 void StridedReader::copy(const float* base, std::int64_t first, std::int64_t n, float* out) const {
+  if (!bounded_ && !dense_ && !splat_ && n > 0) return copy_runs(base, first, n, out);
   if (dense_) {
     std::memcpy(out, base + offset_ + first, static_cast<std::size_t>(n) * sizeof(float));
     return;

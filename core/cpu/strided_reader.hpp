@@ -26,6 +26,7 @@ class StridedReader {
   // Every strip is read in place; no space is needed.
   [[nodiscard]] bool always_in_place() const { return dense_ || splat_; }
   [[nodiscard]] bool is_dense() const { return dense_; }
+  [[nodiscard]] std::int64_t offset() const { return offset_; }
 
   // Elements [first, first + n) of the view over memory `base`; `space` holds n floats and may not be used.
   [[nodiscard]] Strip read(const float* base, std::int64_t first, std::int64_t n, float* space) const;
@@ -49,6 +50,7 @@ class StridedReader {
   [[nodiscard]] bool is_outside(std::size_t axis, std::int64_t index) const {
     return index < axes_[axis].begin || index >= axes_[axis].end;
   }
+  void copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const;
   void copy_run(const float* base, const Position& position, std::int64_t from, std::int64_t n, float* out) const;
   [[nodiscard]] std::size_t unit_axis() const;
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::int64_t kLongestStrip = 2048;
 constexpr std::int64_t kShortestStrip = 128;
+constexpr std::int64_t kLeastRun = 256;  // that a strip is cut for, so that nothing has to be copied
 constexpr std::int64_t kRegisterFloats =
     8192;  // all registers of a strip program together: most of the first-level cache
 
@@ -72,11 +73,15 @@ StripOp strip_op(const graph::Graph& graph, const Node& node) {
 
 StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group)
     : member_count_(group.members.size()), elements_(group.elements) {
-  for (const graph::View& view : group.inputs) inputs_.emplace_back(view, input.graph.dtype(view.base));
+  for (const graph::View& view : group.inputs) {
+    inputs_.emplace_back(view, input.graph.dtype(view.base));
+    narrow_inputs_.push_back(input.narrow[view.base]);
+  }
   for (std::uint32_t member = 0; member < group.members.size(); ++member) add_member(input, group, member);
   for (std::uint32_t member = 0; member < group.members.size(); ++member) {
     if (!must_wait(input, group, member)) continue;
-    stores_.push_back({number({true, member}), input.graph.nodes()[group.members[member].node].first_output});
+    const graph::Value value = input.graph.nodes()[group.members[member].node].first_output;
+    stores_.push_back({number({true, member}), value, input.narrow[value]});
     kept_.push_back(stores_.back().operand);
   }
   join_multiply_adds();
@@ -110,10 +115,11 @@ void StripProgram::add_member(const CompileInput& input, const FusedGroup& group
   instructions_.push_back(made);
 }
 
-// A later member reads the input in whose memory this one is stored.
+// A later member reads the input in whose memory this one is stored, or it is made in f32 and stored in bfloat16.
 bool StripProgram::must_wait(const CompileInput& input, const FusedGroup& group, std::uint32_t member) const {
   const Node& node = input.graph.nodes()[group.members[member].node];
   if (!group.members[member].stored || graph::is_reduction(node.op)) return false;
+  if (input.narrow[node.first_output]) return true;
   for (std::uint32_t later = 0; later < group.members.size(); ++later) {
     const bool is_later = later > member || graph::is_reduction(input.graph.nodes()[group.members[later].node].op);
     if (!is_later) continue;
@@ -218,7 +224,7 @@ void StripProgram::assign_registers() {
       if (ends) free_slots.push_back(held.second);
       return ends;
     });
-    const bool needs_none = (made.kind == Kind::load && inputs_[made.out].always_in_place()) ||
+    const bool needs_none = (made.kind == Kind::load && is_in_place(made.out)) ||
                             (made.kind != Kind::load && made.memory != 0);
     if (needs_none) continue;
     if (free_slots.empty()) free_slots.push_back(static_cast<std::uint16_t>(slots_++));
@@ -233,7 +239,7 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
   std::int64_t longest = std::clamp<std::int64_t>(kRegisterFloats / slots / 64 * 64, kShortestStrip, kLongestStrip);
   std::int64_t run = 0;  // the shortest long run of an input that is not dense
   for (const StridedReader& reader : inputs_) {
-    if (reader.always_in_place() || reader.run_length() < kShortestStrip) continue;
+    if (reader.always_in_place() || reader.run_length() < kLeastRun) continue;
     run = run == 0 ? reader.run_length() : std::min(run, reader.run_length());
   }
   strip_length_ = longest;
@@ -290,6 +296,10 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
     switch (made.kind) {
       case Kind::load: {
         const StridedReader& reader = inputs_[made.out];
+        if (narrow_inputs_[made.out]) {
+          widen_strip(out, context.read_narrow(reader.base()) + reader.offset() + first, n);
+          break;
+        }
         strips[made.out] = reader.read(context.read(reader.base()), first, n, registers + made.slot * stride);
         continue;
       }
@@ -323,7 +333,11 @@ void StripProgram::store(const RunContext& context, std::byte* space, std::int64
     const float* strip = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) *
                                                                     sizeof(float))[store.operand]
                              .data;
-    std::memcpy(context.write(store.memory) + first, strip, static_cast<std::size_t>(n) * sizeof(float));
+    if (store.is_narrow) {
+      narrow_strip(context.write_narrow(store.memory) + first, strip, n);
+    } else {
+      std::memcpy(context.write(store.memory) + first, strip, static_cast<std::size_t>(n) * sizeof(float));
+    }
   }
 }
 

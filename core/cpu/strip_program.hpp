@@ -46,6 +46,7 @@ class StripProgram {
   struct Store {
     std::uint16_t operand = 0;
     graph::Value memory = 0;
+    bool is_narrow = false;
   };
   struct Counting {  // element e is (e / inner) % length
     std::int64_t inner = 1;
@@ -58,6 +59,9 @@ class StripProgram {
     double second = 1;  // high or standard deviation
   };
 
+  [[nodiscard]] bool is_in_place(std::uint16_t input) const {
+    return inputs_[input].always_in_place() && !narrow_inputs_[input];
+  }
   [[nodiscard]] std::uint16_t number(const graph::GroupOperand& operand) const;
   void add_member(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member);
   [[nodiscard]] bool must_wait(const CompileInput& input, const graph::FusedGroup& group, std::uint32_t member) const;
@@ -69,6 +73,7 @@ class StripProgram {
   void count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const;
 
   std::vector<StridedReader> inputs_;
+  std::vector<bool> narrow_inputs_;  // dense ones, in bfloat16
   std::size_t member_count_ = 0;
   std::int64_t elements_ = 0;  // that the group walks
   std::vector<Instruction> instructions_;

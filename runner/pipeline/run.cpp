@@ -8,6 +8,7 @@
 #include "core/base/file.hpp"
 #include "core/base/installation.hpp"
 #include "core/base/text.hpp"
+#include "core/comm/processors.hpp"
 #include "core/cpu/kernels/ceiling.hpp"
 #include "core/graph/profiling.hpp"
 #include "core/train/safetensors.hpp"
@@ -45,6 +46,7 @@ class Runner {
   Runner(const manifest::Resolution& resolution, const plugins::Registry& registry, const RunOptions& options, Reporter& reporter)
       : resolution_(resolution),
         manifest_(resolution.manifest),
+        compute_(resolution.manifest.compute),
         registry_(registry),
         options_(options),
         reporter_(reporter),
@@ -54,7 +56,7 @@ class Runner {
 
   Result<RunResult> run() {
     if (!is_first()) return follow();
-    for (const Step step : {&Runner::begin, &Runner::open_inputs, &Runner::wait_for_all, &Runner::train, &Runner::quantize, &Runner::evaluate, &Runner::finish}) {
+    for (const Step step : {&Runner::begin, &Runner::open_inputs, &Runner::wait_for_all, &Runner::open_executor, &Runner::train, &Runner::quantize, &Runner::evaluate, &Runner::finish}) {
       if (auto done = (this->*step)(); !done) return done.error();
     }
     return std::move(result_);
@@ -69,7 +71,7 @@ class Runner {
   // What the other processes do: data that rank 0 has prepared, and training.
   Result<RunResult> follow() {
     if (auto done = wait_for_all(); !done) return done.error();
-    for (const Step step : {&Runner::open_inputs, &Runner::follow_training}) {
+    for (const Step step : {&Runner::open_inputs, &Runner::open_executor, &Runner::follow_training}) {
       if (auto done = (this->*step)(); !done) return done.error();
     }
     return RunResult();
@@ -117,7 +119,17 @@ class Runner {
     auto model = make_model(manifest_, *dims, objects_.blocks);
     if (!model) return model.error();
     model_.emplace(std::move(*model));
-    auto executor = make_executor(manifest_.compute, options_.profile);
+    return {};
+  }
+
+  // After everybody has the data: all take part in what is asked here.
+  Result<void> open_executor() {
+    if (options_.group != nullptr && compute_.threads == 0) {
+      const auto share = comm::share_of_processors(*options_.group);
+      if (!share) return share.error();
+      compute_.threads = *share;
+    }
+    auto executor = make_executor(compute_, options_.profile);
     if (!executor) return executor.error();
     executor_ = std::move(*executor);
     if (options_.profile) executor_ = graph::make_profiling_executor(std::move(executor_), profile_);
@@ -297,7 +309,7 @@ class Runner {
     }
     if (options_.profile) {
       const bool on_processor = manifest_.compute.backend == "cpu";
-      const double ceiling = on_processor ? cpu::ceiling_gflops(thread_count(manifest_.compute)) : 0;
+      const double ceiling = on_processor ? cpu::ceiling_gflops(thread_count(compute_)) : 0;
       if (auto done = write_profile(*profile_, ceiling, folder_); !done) return done;
     }
     return write_atomically(folder_ / kResultFile, to_json(result_).dump(2) + "\n");
@@ -360,6 +372,7 @@ class Runner {
 
   const manifest::Resolution& resolution_;
   const manifest::Manifest& manifest_;
+  manifest::ComputeSettings compute_;  // with the number of threads
   const plugins::Registry& registry_;
   const RunOptions& options_;
   Reporter& reporter_;

@@ -22,6 +22,7 @@ parser.add_argument("--sizes", default="4 256 4 512 1024 8", help="layers dim he
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--steps", type=int, default=2, help="steps of a program in a round")
 parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+parser.add_argument("--caddie", nargs="+", default=["f32", "bf16"], help="precisions of Caddie")
 parser.add_argument("--torch", nargs="*", default=["eager f32", "compile f32", "eager bf16", "compile bf16"])
 parser.add_argument("--loss-steps", type=int, default=50, help="steps over which losses are compared; they are made first")
 parser.add_argument("--twin", action="store_true", help="the small twin of PR #2163 instead of the GPT")
@@ -43,7 +44,7 @@ if options.twin:
     options.sizes = f"small twin of PR #2163, {batch} rows of {context} tokens, forward, backward and SGD"
     flops = 0  # of a token; not counted for the twin
     if options.torch == parser.get_default("torch"):
-        options.torch = ["eager f32", "compile f32"]
+        options.torch = ["eager f32", "compile f32", "compile bf16"]
 else:
     bench, peer = bench_probe, "torch_peer.py"
     with open(f"{options.folder}/sizes.txt", "w") as out:
@@ -85,7 +86,9 @@ class Program:
 probes = {threads: Program("probe", [bench_probe, "probe", str(threads)], threads) for threads in options.threads}
 programs = []
 for threads in options.threads:
-    programs.append(Program(f"caddie, {threads}", [bench, "serve", options.folder, str(threads)], threads))
+    for precision in options.caddie:
+        command = [bench, "serve", options.folder, str(threads)] + (["bf16"] if precision == "bf16" else [])
+        programs.append(Program(f"caddie {precision}, {threads}", command, threads))
     for variant in options.torch:
         command = [options.python, f"{here}/{peer}", options.folder, str(threads), *variant.split()]
         programs.append(Program(f"torch {variant}, {threads}", command, threads))
@@ -109,11 +112,22 @@ for number in range(options.rounds):
                                "peak_mb": answer.get("peak_mb", 0)})
     print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
 
-caddie = {program.threads: program for program in programs if program.label.startswith("caddie")}
+def precision_of(program):
+    return "bf16" if "bf16" in program.label else "f32"
+
+
+# A program is compared with Caddie at its own precision, and Caddie's losses with those of its first.
+own_of = {(program.threads, precision_of(program)): program for program in programs if program.label.startswith("caddie")}
+first_of = {}
+for program in programs:
+    if program.label.startswith("caddie"):
+        first_of.setdefault(program.threads, program)
+        own_of.setdefault((program.threads, "f32"), program)
+        own_of.setdefault((program.threads, "bf16"), program)
 loss_steps = min([options.loss_steps] + [len(program.losses) for program in programs])
 rows = []
 for program in programs:
-    own = caddie[program.threads]
+    own = own_of[program.threads, precision_of(program)]
     ratios = [a["seconds"] / b["seconds"] for a, b in zip(program.rounds, own.rounds)]
     best = min(r["seconds"] for r in program.rounds)
     row = {"program": program.label, "threads": program.threads, "version": program.about["name"],
@@ -125,7 +139,8 @@ for program in programs:
            "caddie_is_faster_by_best": best / min(r["seconds"] for r in own.rounds),
            "caddie_is_faster_by_median": statistics.median(ratios),
            "peak_mb": max(r["peak_mb"] for r in program.rounds),
-           "loss_difference": max(abs(a - b) for a, b in zip(program.losses[:loss_steps], own.losses)),
+           "loss_difference": max(abs(a - b) for a, b in zip(program.losses[:loss_steps],
+                                                                 first_of[program.threads].losses)),
            "about": program.about, "rounds": program.rounds, "losses": program.losses}
     rows.append(row)
 
@@ -139,10 +154,11 @@ for row in rows:
           + (f"{100 * row['share_of_ceiling_best']:9.1f}% {100 * row['share_of_ceiling_median']:6.1f}% " if flops else f"{'-':>10} {'-':>7} ") +
           f"{row['caddie_is_faster_by_best']:9.2f}x {row['caddie_is_faster_by_median']:6.2f}x {row['peak_mb']:8.0f} "
           f"{row['loss_difference']:10.1e}")
-if len(caddie) > 1:
-    ordered = sorted(caddie)
-    first, last = (tokens / min(r["seconds"] for r in caddie[t].rounds) for t in (ordered[0], ordered[-1]))
-    print(f"{ordered[-1]} threads over {ordered[0]}: {last / first:.2f}x")
+for precision in options.caddie:
+    ordered = sorted(options.threads)
+    first, last = (tokens / min(r["seconds"] for r in own_of[t, precision].rounds) for t in (ordered[0], ordered[-1]))
+    if len(ordered) > 1:
+        print(f"Caddie {precision}, {ordered[-1]} threads over {ordered[0]}: {last / first:.2f}x")
 result = {"date": datetime.datetime.now().isoformat(timespec="minutes"), "machine": platform.processor() or platform.machine(),
           "sizes": options.sizes, "rounds": options.rounds, "steps": options.steps, "rows": rows,
           "load": os.getloadavg(), "command": " ".join(sys.argv)}

@@ -1,8 +1,5 @@
 """The GPT of gpt.cpp in PyTorch, as a peer of run.py: torch_peer.py DIR THREADS eager|compile f32|bf16"""
-import json
-import resource
 import sys
-import time
 
 import numpy
 import torch
@@ -82,17 +79,4 @@ def step():
     return loss.item()
 
 
-start = time.monotonic(), time.process_time()
-first = step()
-print(json.dumps({"name": f"torch {torch.__version__} {mode} {dtype}", "compile_wall": time.monotonic() - start[0],
-                  "compile_cpu": time.process_time() - start[1], "losses": [first]}), flush=True)
-for line in sys.stdin:
-    if not line.startswith("run "):
-        break
-    walls, losses, cpu = [], [], time.process_time()
-    for _ in range(int(line[4:])):
-        begin = time.monotonic()
-        losses.append(step())
-        walls.append(time.monotonic() - begin)
-    print(json.dumps({"cpu": time.process_time() - cpu, "walls": walls, "losses": losses,
-                      "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6}), flush=True)
+serve(f"torch {torch.__version__} {mode} {dtype}", step)

@@ -1,15 +1,12 @@
-"""The small twin of PR #2163 in PyTorch, as a peer of run.py --twin: twin_peer.py DIR THREADS eager|compile
+"""The small twin of PR #2163 in PyTorch, as a peer of run.py --twin: twin_peer.py DIR THREADS eager|compile f32|bf16
 
 The model is that of tests/golden/records, with two changes that leave its mathematics alone: PyTorch's own attention, and
 segments found for a whole batch at once, ahead of the clock.
 """
 import dataclasses
-import json
 import math
 import os
-import resource
 import sys
-import time
 
 import numpy
 import torch
@@ -19,7 +16,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import model as records  # noqa: E402
 from runs import RUNS  # noqa: E402
 
-folder, threads, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+from peer import serve  # noqa: E402
+
+folder, threads, mode, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(threads)
 batch, context, vocab, rate = open(f"{folder}/sizes.txt").read().split()
 B, T, V, RATE = int(batch), int(context), int(vocab), float(rate)
@@ -89,7 +88,8 @@ def step():
     steps += 1
     for parameter in trained:
         parameter.grad = None
-    loss = loss_of(tokens[number, :, :-1].contiguous(), tokens[number, :, 1:].contiguous(), masks[number], angles)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bf16"):
+        loss = loss_of(tokens[number, :, :-1].contiguous(), tokens[number, :, 1:].contiguous(), masks[number], angles)
     loss.backward()
     with torch.no_grad():
         given = [p for p in trained if p.grad is not None]
@@ -97,17 +97,4 @@ def step():
     return loss.item()
 
 
-start = time.monotonic(), time.process_time()
-first = step()
-print(json.dumps({"name": f"torch {torch.__version__} {mode} f32", "compile_wall": time.monotonic() - start[0],
-                  "compile_cpu": time.process_time() - start[1], "losses": [first]}), flush=True)
-for line in sys.stdin:
-    if not line.startswith("run "):
-        break
-    walls, losses, cpu = [], [], time.process_time()
-    for _ in range(int(line[4:])):
-        begin = time.monotonic()
-        losses.append(step())
-        walls.append(time.monotonic() - begin)
-    print(json.dumps({"cpu": time.process_time() - cpu, "walls": walls, "losses": losses,
-                      "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6}), flush=True)
+serve(f"torch {torch.__version__} {mode} {dtype}", step)

@@ -1,11 +1,15 @@
 // Several processes of the program, started by mpirun, train one model.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 
+#include "core/base/file.hpp"
+#include "core/train/checkpoint.hpp"
 #include "tests/end-to-end/program.hpp"
 
 namespace caddie::end_to_end {
@@ -39,6 +43,15 @@ std::filesystem::path stage_folder(const Workplace& place, const std::string& ru
   return std::filesystem::directory_iterator(place.folder() / runs / ".stages" / stage)->path();
 }
 
+// The one run of these.
+std::filesystem::path run_folder(const Workplace& place, const std::string& runs) {
+  for (const auto& entry : std::filesystem::directory_iterator(place.folder() / runs)) {
+    if (std::filesystem::exists(entry.path() / "resolved.json")) return entry.path();
+  }
+  ADD_FAILURE() << "no run in " << runs;
+  return {};
+}
+
 TEST_F(Processes, GiveTheBitsOfOne) {
   const Json one = parsed(place.caddie(arguments("one")));
   for (const int count : {2, 4}) {
@@ -55,6 +68,80 @@ TEST_F(Processes, GiveTheBitsOfOne) {
     }
   }
 }
+
+// Everything a checkpoint holds but the clock.
+std::map<std::string, std::vector<std::uint8_t>> checkpoint_at(const Workplace& place, const std::string& runs, int step) {
+  const auto path = run_folder(place, runs) / "checkpoints" / fmt::format("step-{:010}.checkpoint", step);
+  const auto bytes = read_bytes(path);
+  EXPECT_TRUE(bytes.ok()) << path;
+  if (!bytes) return {};
+  const auto checkpoint = train::decode_checkpoint(*bytes, path.string());
+  EXPECT_TRUE(checkpoint.ok()) << path;
+  return checkpoint ? checkpoint->sections : decltype(checkpoint->sections)();
+}
+
+// Muon stands for matrices in tiny.json.
+class Optimizers : public Processes, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    Processes::SetUp();
+    Json optimizers = Json::object();
+    for (const char* name : {"matrices", "others"}) {
+      if (GetParam() != std::string("muon")) optimizers[name] = {{"use", GetParam()}};
+    }
+    const Json manifest = {{"extends", {"tiny.json"}},
+                           {"name", "averaged"},
+                           {"model", {{"layers", 3}}},
+                           {"train", {{"steps", 12}, {"clip", {{"norm", 0.3}}}}},
+                           {"optimizers", optimizers},
+                           {"averagers",
+                            {{"lawa", {{"use", "lawa"}, {"k", 3}, {"every", 2}}},
+                             {"swa", {{"use", "swa"}, {"every", 1}, {"start_scale", 0.9}, {"blend", 0.5}}}}}};
+    place.write("averaged.json", manifest.dump());
+  }
+  static std::vector<std::string> averaged(const std::string& runs) {
+    std::vector<std::string> all = arguments(runs);
+    std::ranges::replace(all, std::string("tiny.json"), std::string("averaged.json"));
+    return all;
+  }
+  void expect_same(const Json& run, const std::string& runs, const Json& one, const std::string& what) const {
+    EXPECT_EQ(run.at("artifact").at("digest"), one.at("artifact").at("digest")) << what;
+    EXPECT_EQ(run.at("ledger_digest"), one.at("ledger_digest")) << what;
+    for (const int step : {5, 10}) {
+      EXPECT_TRUE(checkpoint_at(place, runs, step) == checkpoint_at(place, "one", step)) << what << ", step " << step;
+    }
+  }
+  // The runs `from`, taken back to this checkpoint.
+  void take_back(const std::string& from, const std::string& to, int later) const {
+    std::filesystem::copy(place.folder() / from, place.folder() / to, std::filesystem::copy_options::recursive);
+    std::filesystem::remove_all(place.folder() / to / ".stages" / "train");
+    std::filesystem::remove(run_folder(place, to) / "checkpoints" / fmt::format("step-{:010}.checkpoint", later));
+  }
+};
+
+TEST_P(Optimizers, GiveTheBitsOfOne) {
+  const Json one = parsed(place.caddie(averaged("one")));
+  for (const int count : {2, 4}) {
+    const std::string runs = "with-" + std::to_string(count);
+    expect_same(parsed(place.caddie_launched(count, averaged(runs))), runs, one, std::to_string(count));
+  }
+}
+
+TEST_P(Optimizers, GoOnWithAnotherNumber) {
+  const Json one = parsed(place.caddie(averaged("one")));
+  (void)parsed(place.caddie_launched(2, averaged("two")));
+  take_back("two", "then-one", 10);
+  std::vector<std::string> loud = averaged("then-one");
+  std::erase(loud, "-q");
+  const Outcome resumed = place.caddie(loud);
+  EXPECT_THAT(resumed.err, HasSubstr("goes on from the checkpoint at step 5"));
+  expect_same(parsed(resumed), "then-one", one, "2, then 1");
+  take_back("then-one", "then-four", 10);
+  expect_same(parsed(place.caddie_launched(4, averaged("then-four"))), "then-four", one, "1, then 4");
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, Optimizers, testing::Values("muon", "adamw", "sgd"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST_F(Processes, ReuseWhatIsThere) {
   (void)parsed(place.caddie(arguments("runs")));

@@ -73,6 +73,7 @@ class Training {
     for (const PluginUse& use : averagers) parts.averagers.push_back(keep("averager", use));
     parts.loader = keep("loader", loader);
     parts.tokens = &*stream;
+    parts.group = group;
     return value_of(Trainer::make(*executor_, parts, options));
   }
 
@@ -83,6 +84,7 @@ class Training {
   std::vector<PluginUse> averagers;
   PluginUse loader = {"sequential-loader"};
   TrainerOptions options;
+  comm::ProcessGroup* group = nullptr;
 
  private:
   std::unique_ptr<graph::Executor> executor_;

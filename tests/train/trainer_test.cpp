@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <mutex>
 
 #include "core/cpu/cpu_executor.hpp"
+#include "tests/train/thread_group.hpp"
 #include "tests/train/trainer_support.hpp"
 
 namespace caddie::train {
@@ -232,6 +234,37 @@ TEST(Trainer, ARunMustEnd) {
   const auto trainer = training.make();
   while (!trainer->done()) value_of(trainer->step());
   EXPECT_GE(trainer->elapsed_seconds(), 0.05);
+}
+
+TEST(Trainer, ProcessesGatherTheirStatesForACheckpoint) {
+  std::mutex one_after_another;  // plugins are made
+  const auto start = [&](comm::ProcessGroup* group, Training& training) {
+    const std::scoped_lock lock(one_after_another);
+    use_everything(training);
+    training.group = group;
+    training.options.batch = 2;
+    training.options.accumulate = 2;
+    return training.make();
+  };
+  Training alone({}, cpu());
+  const auto whole = start(nullptr, alone);
+  losses(*whole, 7);
+  const Checkpoint expected = value_of(whole->checkpoint());
+
+  std::deque<Training> each;
+  each.emplace_back(std::vector<BlockUse>(), cpu());
+  each.emplace_back(std::vector<BlockUse>(), cpu());
+  on_ranks(2, [&](comm::ProcessGroup& group) {
+    const auto trainer = start(&group, each[static_cast<std::size_t>(group.rank())]);
+    must(trainer->gather());
+    EXPECT_TRUE(trainer->checkpoint()) << "nothing has changed yet";
+    losses(*trainer, 7);
+    EXPECT_NE(error_of(trainer->checkpoint()).find("before gather()"), std::string::npos);
+    EXPECT_NE(error_of(trainer->averaged_weights()).find("before gather()"), std::string::npos);
+    must(trainer->gather());
+    EXPECT_EQ(value_of(trainer->checkpoint()).sections, expected.sections);
+    expect_same_weights(value_of(trainer->averaged_weights()), value_of(whole->averaged_weights()));
+  });
 }
 
 TEST(Trainer, SeedsDecideEverything) {

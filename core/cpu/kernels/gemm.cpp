@@ -72,9 +72,10 @@ Grid choose_grid(const GemmTable& table, std::int64_t m, std::int64_t n, std::in
   return best;
 }
 
-Operand item(Operand operand, std::int64_t batch) {
-  operand.data += batch * operand.batch_stride;
-  return operand;
+Operand item(const Operand& operand, std::int64_t batch) { return behind(operand, batch * operand.batch_stride); }
+
+Target target(const Gemm& g, std::int64_t batch) {
+  return Target{g.c, g.narrow_c, g.ldc}.at(0, batch * g.c_batch_stride);
 }
 
 Epilogue of_batch(const Gemm& g, std::int64_t batch) { return epilogue_at(g.epilogue, batch * g.c_batch_stride, 0, 1); }
@@ -84,9 +85,8 @@ void pack_range(const GemmTable& table, const Operand& b, std::int64_t n, const 
                 std::int64_t columns, float* packed) {
   for (std::int64_t k = depth.begin; k < depth.end; k += depth.block) {
     const std::int64_t length = std::min(depth.block, depth.end - k);
-    const float* from = b.transposed ? b.data + column * b.ld + k : b.data + k * b.ld + column;
-    table.pack_b(from, b.ld, b.transposed, length, columns,
-                 packed + packed_b_offset(table, n, k - depth.begin, length, column));
+    pack_columns_of_b(table, b, column, k, columns, length,
+                      packed + packed_b_offset(table, n, k - depth.begin, length, column));
   }
 }
 
@@ -127,7 +127,7 @@ void run_packed(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
     const std::int64_t batch = task / parts;
     const Rectangle part = part_of(table, g.m, g.n, grid.rows, grid.columns, task % parts);
     multiply_rectangle(table, item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n, {0, g.k, depth_block(table, g.k)}, part,
-                       g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc, g.accumulate,
+                       target(g, batch).at(part.row, part.column), g.accumulate,
                        space + thread * space_stride, of_batch(g, batch));
   });
 }
@@ -143,7 +143,7 @@ void run_shared(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
       pool.run(grid.rows * grid.columns, [&](std::int64_t task, int thread) {
         const Rectangle part = part_of(table, g.m, g.n, grid.rows, grid.columns, task);
         multiply_rectangle(table, item(g.a, batch), packed, g.n, depth, part,
-                           g.c + batch * g.c_batch_stride + part.row * g.ldc + part.column, g.ldc,
+                           target(g, batch).at(part.row, part.column),
                            g.accumulate || k > 0, space + thread * space_stride,
                            depth.end == g.k ? of_batch(g, batch) : Epilogue{});
       });
@@ -152,8 +152,8 @@ void run_shared(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
 }
 
 // One product of depth k on the calling thread. space: packed A, then packed B.
-void multiply_alone(const Operand& a, const Operand& b, const Gemm& g, std::int64_t k, float* c, std::int64_t ldc,
-                    bool accumulate, float* space, const Epilogue& epilogue) {
+void multiply_alone(const Operand& a, const Operand& b, const Gemm& g, std::int64_t k, const Target& c, bool accumulate,
+                    float* space, const Epilogue& epilogue) {
   const GemmTable& table = gemm_kernels(g.factors);
   const std::int64_t block = depth_block(table, k);
   const std::int64_t step = packed_range(table, k, g.n, kPrivateFloats);
@@ -161,21 +161,20 @@ void multiply_alone(const Operand& a, const Operand& b, const Gemm& g, std::int6
   for (std::int64_t k0 = 0; k0 < k || k0 == 0; k0 += step) {
     const DepthRange depth{k0, std::min(k, k0 + step), block};
     pack_range(table, b, g.n, depth, 0, g.n, packed);
-    multiply_rectangle(table, a, packed, g.n, depth, {0, 0, g.m, g.n}, c, ldc, accumulate || k0 > 0, space,
+    multiply_rectangle(table, a, packed, g.n, depth, {0, 0, g.m, g.n}, c, accumulate || k0 > 0, space,
                        depth.end == k ? epilogue : Epilogue{});
   }
 }
 
 void run_per_batch(const Gemm& g, ThreadPool& pool, float* space, std::int64_t space_stride) {
   pool.run(g.batch, [&](std::int64_t batch, int thread) {
-    multiply_alone(item(g.a, batch), item(g.b, batch), g, g.k, g.c + batch * g.c_batch_stride, g.ldc, g.accumulate,
+    multiply_alone(item(g.a, batch), item(g.b, batch), g, g.k, target(g, batch), g.accumulate,
                    space + thread * space_stride, of_batch(g, batch));
   });
 }
 
-Operand from_depth(Operand operand, bool depth_is_row, std::int64_t k) {
-  operand.data += depth_is_row != operand.transposed ? k * operand.ld : k;
-  return operand;
+Operand from_depth(const Operand& operand, bool depth_is_row, std::int64_t k) {
+  return behind(operand, depth_is_row != operand.transposed ? k * operand.ld : k);
 }
 
 void run_chunks(const Gemm& g, ThreadPool& pool, float* space, std::int64_t space_stride, float* partial) {
@@ -184,7 +183,7 @@ void run_chunks(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
     const std::int64_t begin = g.k * chunk / chunks;
     const std::int64_t end = g.k * (chunk + 1) / chunks;
     multiply_alone(from_depth(g.a, false, begin), from_depth(g.b, true, begin), g, end - begin,
-                   partial + chunk * g.m * g.n, g.n, false, space + thread * space_stride, {});
+                   {partial + chunk * g.m * g.n, nullptr, g.n}, false, space + thread * space_stride, {});
   });
   for (std::int64_t i = 0; i < g.m; ++i) {
     float* row = g.c + i * g.ldc;
@@ -198,6 +197,13 @@ void run_chunks(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
 }
 
 }  // namespace
+
+bool takes_narrow(Factors factors) { return gemm_kernels(factors).pack_narrow_a != nullptr; }
+
+bool makes_narrow(Factors factors, std::int64_t k) {
+  const GemmTable& table = gemm_kernels(factors);
+  return table.multiply_narrow != nullptr && k <= table.most_depth;
+}
 
 std::size_t gemm_workspace_bytes(const Gemm& g, int threads) {
   if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return 0;
@@ -224,7 +230,7 @@ Gemm with_addend_in_place(Gemm g, ThreadPool& pool) {
 
 void gemm(const Gemm& asked, ThreadPool& pool, void* workspace) {
   if (asked.m <= 0 || asked.n <= 0 || asked.batch <= 0) return;
-  const Gemm g = asked.epilogue.addend == asked.c ? with_addend_in_place(asked, pool) : asked;
+  const Gemm g = asked.c != nullptr && asked.epilogue.addend == asked.c ? with_addend_in_place(asked, pool) : asked;
   const Way way = choose(g, pool.size());
   float* space = static_cast<float*>(workspace);
   const std::int64_t stride = private_floats(g, way);

@@ -30,6 +30,7 @@ struct Operand {
   std::int64_t ld = 0;
   bool transposed = false;
   std::int64_t batch_stride = 0;
+  const std::uint16_t* narrow = nullptr;  // instead of data: in bfloat16, where takes_narrow() allows
 };
 
 // C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend may
@@ -41,9 +42,11 @@ struct Epilogue {
   const float* bias = nullptr;    // [N]
   Activation activation = Activation::none;
   float* before = nullptr;        // [M, N] with C's strides: what the activation is taken of, if wanted
+  std::uint16_t* narrow_before = nullptr;  // the same in bfloat16
 
   [[nodiscard]] bool is_plain() const {
-    return alpha == 1 && addend == nullptr && bias == nullptr && activation == Activation::none && before == nullptr;
+    return alpha == 1 && addend == nullptr && bias == nullptr && activation == Activation::none && before == nullptr &&
+           narrow_before == nullptr;
   }
 };
 
@@ -57,12 +60,18 @@ struct Gemm {
   const float* packed_b = nullptr;      // from pack_b; 64-byte aligned
   std::int64_t packed_b_stride = 0;     // floats from one batch element to the next; 0: all products share one
   float* c = nullptr;
+  std::uint16_t* narrow_c = nullptr;  // instead of c: in bfloat16, where makes_narrow() allows
   std::int64_t ldc = 0;
   std::int64_t c_batch_stride = 0;
   bool accumulate = false;  // C += instead of C =
   Factors factors = Factors::f32;
   Epilogue epilogue{};      // not with `accumulate`
 };
+
+// Whether operands may be given in bfloat16 (then they are read as they are), and whether C may be made in it: each
+// element is rounded once, after the epilogue. Not while accumulating.
+bool takes_narrow(Factors factors);
+bool makes_narrow(Factors factors, std::int64_t k);
 
 // Bytes of workspace that gemm() needs with a pool of `threads`, for the active instruction set. Depends on shapes and
 // on whether packed_b is set, not on the data.

@@ -55,24 +55,49 @@ Upcoming next_block(const Operand& a, const Rectangle& part, const DepthRange& d
   }
   const std::int64_t rows = std::min(block_rows, part.row + part.rows - i);
   const std::int64_t length = std::min(depth.block, depth.end - k);
-  const float* from = a.transposed ? a.data + k * a.ld + i : a.data + i * a.ld + k;
+  const Operand from = behind(a, a.transposed ? k * a.ld + i : i * a.ld + k);
   const std::int64_t runs = a.transposed ? length : rows;
-  const std::int64_t floats = a.transposed ? rows : length;
-  return {reinterpret_cast<const char*>(from), runs, 4 * floats, 4 * a.ld};
+  const std::int64_t elements = a.transposed ? rows : length;
+  if (from.narrow != nullptr) return {reinterpret_cast<const char*>(from.narrow), runs, 2 * elements, 2 * a.ld};
+  return {reinterpret_cast<const char*>(from.data), runs, 4 * elements, 4 * a.ld};
 }
 
 }  // namespace
+
+Operand behind(Operand operand, std::int64_t elements) {
+  if (operand.narrow != nullptr) {
+    operand.narrow += elements;
+  } else {
+    operand.data += elements;
+  }
+  return operand;
+}
+
+void pack_rows_of_a(const GemmTable& table, const Operand& a, std::int64_t row, std::int64_t k, std::int64_t rows,
+                    std::int64_t depth, float* out) {
+  const Operand from = behind(a, a.transposed ? k * a.ld + row : row * a.ld + k);
+  if (from.narrow != nullptr) return table.pack_narrow_a(from.narrow, a.ld, a.transposed, rows, depth, out);
+  table.pack_a(from.data, a.ld, a.transposed, rows, depth, out);
+}
+
+void pack_columns_of_b(const GemmTable& table, const Operand& b, std::int64_t column, std::int64_t k,
+                       std::int64_t columns, std::int64_t depth, float* out) {
+  const Operand from = behind(b, b.transposed ? column * b.ld + k : k * b.ld + column);
+  if (from.narrow != nullptr) return table.pack_narrow_b(from.narrow, b.ld, b.transposed, depth, columns, out);
+  table.pack_b(from.data, b.ld, b.transposed, depth, columns, out);
+}
 
 Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc) {
   Epilogue part = epilogue;
   if (part.addend != nullptr) part.addend += row * ldc + column;
   if (part.before != nullptr) part.before += row * ldc + column;
+  if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
   if (part.bias != nullptr) part.bias += column;
   return part;
 }
 
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
-                        const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate, float* a_space,
                         const Epilogue& epilogue) {
   const std::int64_t block_rows = table.block_tiles * table.tile_rows;
   const std::int64_t last_column = part.column + part.columns;
@@ -81,18 +106,21 @@ void multiply_rectangle(const GemmTable& table, const Operand& a, const float* p
     const std::int64_t columns = std::min(kBlockColumns, last_column - j);
     for (std::int64_t i = part.row; i < last_row; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last_row - i);
-      float* block = c + (i - part.row) * ldc + (j - part.column);
-      const Epilogue at = epilogue_at(epilogue, i, j, ldc);
+      const Target block = c.at(i - part.row, j - part.column);
+      const Epilogue at = epilogue_at(epilogue, i, j, c.ld);
       for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;
-        if (length > 0) {
-          const float* from = a.transposed ? a.data + k * a.ld + i : a.data + i * a.ld + k;
-          table.pack_a(from, a.ld, a.transposed, rows, length, a_space);
-        }
+        if (length > 0) pack_rows_of_a(table, a, i, k, rows, length, a_space);
         const float* panels = packed_b + packed_b_offset(table, n, k - depth.begin, length, j);
-        table.multiply(a_space, panels, packed_floats(table, table.tile_columns, length), rows, columns, length, block, ldc, add,
-                       next_block(a, part, depth, i, k, block_rows), k + depth.block >= depth.end ? at : Epilogue{});
+        const std::int64_t stride = packed_floats(table, table.tile_columns, length);
+        const Upcoming next = next_block(a, part, depth, i, k, block_rows);
+        if (block.narrow != nullptr) {
+          table.multiply_narrow(a_space, panels, stride, rows, columns, length, block.narrow, c.ld, next, at);
+        } else {
+          table.multiply(a_space, panels, stride, rows, columns, length, block.wide, c.ld, add, next,
+                         k + depth.block >= depth.end ? at : Epilogue{});
+        }
       }
     }
   }

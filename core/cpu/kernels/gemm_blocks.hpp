@@ -49,11 +49,31 @@ struct DepthRange {
   std::int64_t block = 1;
 };
 
+// Where a rectangle of C goes, in float32 or in bfloat16.
+struct Target {
+  float* wide = nullptr;
+  std::uint16_t* narrow = nullptr;
+  std::int64_t ld = 0;
+
+  [[nodiscard]] Target at(std::int64_t row, std::int64_t column) const {
+    const std::int64_t offset = row * ld + column;
+    return narrow != nullptr ? Target{nullptr, narrow + offset, ld} : Target{wide + offset, nullptr, ld};
+  }
+};
+
+// The operand from an element on, of its memory.
+Operand behind(Operand operand, std::int64_t elements);
+// Packs rows [row, row + rows) of op(A), or columns of op(B), for depths [k, k + depth).
+void pack_rows_of_a(const GemmTable& table, const Operand& a, std::int64_t row, std::int64_t k, std::int64_t rows,
+                    std::int64_t depth, float* out);
+void pack_columns_of_b(const GemmTable& table, const Operand& b, std::int64_t column, std::int64_t k,
+                       std::int64_t columns, std::int64_t depth, float* out);
+
 // C[rectangle] (+)= op(A) * packed B over a range of the depth, on the calling thread. a points at element (0, 0) of
 // the whole matrix, c at the first element of the rectangle, packed_b at the block depth.begin; n is the width of the
 // whole B. a_space: packed_a_floats(...) floats. The epilogue belongs to the whole C.
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
-                        const DepthRange& depth, const Rectangle& part, float* c, std::int64_t ldc, bool accumulate, float* a_space,
+                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate, float* a_space,
                         const Epilogue& epilogue = {});
 
 }  // namespace caddie::cpu

@@ -48,7 +48,7 @@ void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const
     float* tile = logits == nullptr ? tile_space : logits + first * h.vocab + v;
     const std::int64_t ld = logits == nullptr ? kTileLogits : h.vocab;
     multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
-                       tile, ld, false, space);
+                       {tile, nullptr, ld}, false, space);
     for (std::int64_t i = 0; i < count; ++i) {
       float* z = tile + i * ld;
       if (h.cap > 0.0F) loss.cap(z, columns, h.cap);
@@ -114,7 +114,7 @@ void slopes_of_rows(const Head& h, const TokenSlopes& given, const float* logits
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     if (logits == nullptr) {
       multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
-                         d + v, h.vocab, false, space);
+                         {d + v, nullptr, h.vocab}, false, space);
     }
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t row = first + i;
@@ -188,7 +188,7 @@ void head_backward(const Head& h, const TokenSlopes& given, const float* logits,
       slopes_of_rows(h, given, logits, forward, first + begin, rows, d, own);
       if (out.dx == nullptr) return;
       multiply_rectangle(table, {d, h.vocab, false, 0}, backward, h.dim, {0, h.vocab, depth_block(table, h.vocab)},
-                         {0, 0, rows, h.dim}, out.dx + (first + begin) * out.lddx, out.lddx, false, own);
+                         {0, 0, rows, h.dim}, {out.dx + (first + begin) * out.lddx, nullptr, out.lddx}, false, own);
     });
     if (out.dw != nullptr) gemm(weight_product(h, out, slopes, first, count), pool, weights_space);
   }

@@ -40,6 +40,14 @@ struct GemmTable {
                    const Upcoming& upcoming, const Epilogue& epilogue);
   // The epilogue of a rectangle of C that is made.
   void (*finish)(const Epilogue& epilogue, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc);
+  // The same with operands and with C in bfloat16; null where factors are in float32. C's whole depth is one block.
+  void (*pack_narrow_a)(const std::uint16_t* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth,
+                        float* out) = nullptr;
+  void (*pack_narrow_b)(const std::uint16_t* b, std::int64_t ldb, bool transposed, std::int64_t depth,
+                        std::int64_t columns, float* out) = nullptr;
+  void (*multiply_narrow)(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
+                          std::int64_t columns, std::int64_t depth, std::uint16_t* c, std::int64_t ldc,
+                          const Upcoming& upcoming, const Epilogue& epilogue) = nullptr;
 };
 
 struct AttentionTable {

@@ -40,6 +40,14 @@ enum class Reduce : std::uint8_t { sum, max, min, sum_i32, max_i32, min_i32, cou
 StripFunction strip_function(StripOp op);
 StripReduction strip_reduction(Reduce reduce);
 
+// n numbers from and to bfloat16 (rounded to the nearest, ties to even).
+void widen_strip(float* out, const std::uint16_t* x, std::int64_t n);
+void narrow_strip(std::uint16_t* out, const float* x, std::int64_t n);
+
+// `rows` rows of `length` elements, one after the other: the row at x, x + stride, ...; or the element there repeated.
+void copy_rows(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
+void repeat_elements(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
+
 // n elements from x, x + stride, ...; and n copies of one element.
 void read_strided(float* out, const float* x, std::int64_t stride, std::int64_t n);
 void fill_strip(float* out, float value, std::int64_t n);

@@ -8,6 +8,10 @@ namespace caddie::cpu {
 struct StripTable {
   StripFunction (*function)(StripOp);  // nullptr for what only plain.cpp has
   StripReduction (*reduction)(Reduce);
+  void (*widen)(float* out, const std::uint16_t* x, std::int64_t n);
+  void (*narrow)(std::uint16_t* out, const float* x, std::int64_t n);
+  void (*copy_rows)(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
+  void (*repeat_elements)(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
 };
 
 namespace portable { extern const StripTable strip_table; }

@@ -90,6 +90,28 @@ struct Problem {
     return out;
   }
 
+  // Rounded operands, and C in bfloat16.
+  void run_narrow(const Epilogue& epilogue, std::uint16_t* out) const {
+    ThreadPool pool(2);
+    const std::vector<std::uint16_t> narrow_a = narrowed(a);
+    const std::vector<std::uint16_t> narrow_b = narrowed(b);
+    Gemm g{.m = shape.m, .n = shape.n, .k = shape.k, .batch = shape.batch};
+    g.a = {nullptr, lda, shape.ta, a_stride, narrow_a.data()};
+    g.b = {nullptr, ldb, shape.tb, b_stride, narrow_b.data()};
+    g.narrow_c = out;
+    g.ldc = ldc;
+    g.c_batch_stride = c_stride;
+    g.factors = Factors::bf16;
+    g.epilogue = epilogue;
+    Workspace packed(packed_b_bytes(Factors::bf16, shape.k, shape.n));
+    if (shape.packed) {
+      pack_b(Factors::bf16, g.b, shape.k, shape.n, pool, packed.floats());
+      g.packed_b = packed.floats();
+    }
+    Workspace space(gemm_workspace_bytes(g, 2));
+    gemm(g, pool, space.get());
+  }
+
   // body(place, column) for every element of C.
   template <class Body>
   void for_elements(Body body) const {
@@ -215,6 +237,34 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
       EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, epilogue, true)));
     }
   }
+}
+
+// Operands and results in bfloat16: the product of the very numbers, rounded once at the end.
+TEST_P(GemmTest, NarrowOperandsAndResults) {
+  if (!takes_narrow(Factors::bf16)) GTEST_SKIP() << "only the tile unit takes bfloat16 numbers";
+  for (const Case& what : {Case{.m = 70, .n = 90, .k = 50, .slack = 3}, Case{.m = 33, .n = 64, .k = 1000, .ta = true, .tb = true},
+                           Case{.m = 600, .n = 48, .k = 64, .ta = true, .packed = true}, Case{.m = 20, .n = 31, .k = 40, .tb = true, .batch = 6},
+                           Case{.m = 5, .n = 7, .k = 0}}) {
+    ASSERT_TRUE(makes_narrow(Factors::bf16, what.k));
+    const Problem problem(what);
+    const std::vector<double> sums = problem.expected(Factors::bf16);
+    const std::vector<float> bias = normals(what.n, 9);
+    std::vector<double> want(problem.c.size());
+    std::vector<double> want_before(problem.c.size());
+    std::vector<std::uint16_t> c(problem.c.size());
+    std::vector<std::uint16_t> before(problem.c.size());
+    problem.for_elements([&](std::size_t at, std::size_t column) {
+      want_before[at] = 2 * sums[at] + bias[column];
+      want[at] = std::max(want_before[at], 0.0);
+    });
+    const Epilogue epilogue{.alpha = 2, .bias = bias.data(), .activation = Activation::relu, .narrow_before = before.data()};
+    problem.run_narrow(epilogue, c.data());
+    // A float32 sum near the middle of two bfloat16 numbers may round to either: 2^-8 apart.
+    expect_close(widened(c), want, 1e-5, 0.004, what.text());
+    expect_close(widened(before), want_before, 1e-5, 0.004, what.text());
+  }
+  EXPECT_FALSE(makes_narrow(Factors::bf16, 5000));
+  EXPECT_FALSE(takes_narrow(Factors::f32));
 }
 
 TEST_P(GemmTest, NanAndInfinityReachTheirRowsAndColumnsOnly) {

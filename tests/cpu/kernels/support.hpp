@@ -45,6 +45,27 @@ inline float to_bf16(float x) {
   return x;
 }
 
+// Bits of bfloat16 numbers.
+inline std::vector<std::uint16_t> narrowed(const std::vector<float>& values) {
+  std::vector<std::uint16_t> halves;
+  for (const float value : values) {
+    const float rounded = to_bf16(value);
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &rounded, sizeof bits);
+    halves.push_back(static_cast<std::uint16_t>(bits >> 16));
+  }
+  return halves;
+}
+inline std::vector<float> widened(const std::vector<std::uint16_t>& halves) {
+  std::vector<float> values;
+  for (const std::uint16_t half : halves) {
+    const std::uint32_t bits = std::uint32_t{half} << 16;
+    values.push_back(0);
+    std::memcpy(&values.back(), &bits, sizeof bits);
+  }
+  return values;
+}
+
 // What the kernels make of a factor.
 inline float as_factor(float x, Factors factors) {
   return factors == Factors::bf16 && active_isa() == Isa::amx ? to_bf16(x) : x;

@@ -51,15 +51,21 @@ inline void exponentiate(const float* scores, std::int64_t count, float scale, S
     const F factor = exp2_nonpositive(state.maximum[v] - reference);
     F sum[2] = {state.sum[v] * factor, F{}};
     char* tile = out + v * kTileBytes;
-    const std::int64_t end = padded(count);
-    for (j = 0; j < end; j += 2) {
-      F pair[2] = {};
-      for (int i = 0; i < 2; ++i) {
-        if (j + i >= count) continue;
-        pair[i] = exp2_nonpositive(fma(load(column + (j + i) * kPanel), factor2, F{} - reference));
-        sum[i] += pair[i];
-      }
-      store_pair<kPlanes>(pair[0], pair[1], tile + j / kDepth * kStepBytes<kPlanes> + j % kDepth * 32);
+    const auto probability = [&](std::int64_t key) {
+      return exp2_nonpositive(fma(load(column + key * kPanel), factor2, F{} - reference));
+    };
+    const auto place = [&](std::int64_t key) { return tile + key / kDepth * kStepBytes<kPlanes> + key % kDepth * 32; };
+    for (j = 0; j + 2 <= count; j += 2) {
+      const F first = probability(j);
+      const F second = probability(j + 1);
+      sum[0] += first;
+      sum[1] += second;
+      store_pair<kPlanes>(first, second, place(j));
+    }
+    for (; j < padded(count); j += 2) {
+      const F first = j < count ? probability(j) : F{};
+      sum[0] += first;
+      store_pair<kPlanes>(first, F{}, place(j));
     }
     state.maximum[v] = maximum;
     state.sum[v] = sum[0] + sum[1];

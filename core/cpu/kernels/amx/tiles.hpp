@@ -81,6 +81,12 @@ CADDIE_INLINE __m512 load_row(const float* p, std::int64_t n) {  // the first n 
   return n <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p);
 }
 
+CADDIE_INLINE __m512 load_row(const std::uint16_t* p, std::int64_t n) {
+  const auto mask = static_cast<__mmask16>(n >= kTile ? 0xFFFFU : n <= 0 ? 0U : (1U << n) - 1U);
+  const __m512i bits = _mm512_maskz_cvtepu16_epi32(mask, _mm256_maskz_loadu_epi16(mask, p));
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xffff, bits, 16));
+}
+
 CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
   F rows[kTile];
   std::memcpy(rows, block, sizeof rows);
@@ -91,8 +97,8 @@ CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
 // One tile in all planes: 16 lines (rows of A, columns of B) of 32 numbers along the depth, from element (line, k) at
 // source[line * ld + k], or source[k * ld + line] if kDepthIsRow. Stored line by line, or if kByDepth by pairs along the
 // depth; missing lines and depths are 0.
-template <int kPlanes, bool kDepthIsRow, bool kByDepth>
-CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t lines, std::int64_t depth, char* out) {
+template <int kPlanes, bool kDepthIsRow, bool kByDepth, class Number>
+CADDIE_INLINE void pack_tile(const Number* source, std::int64_t ld, std::int64_t lines, std::int64_t depth, char* out) {
   __m512 even[kTile];
   __m512 odd[kTile];
   for (std::int64_t i = 0; i < kTile; ++i) {
@@ -119,8 +125,8 @@ CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t 
 
 // Panels one after the other. Where rows run along the lines, all panels take their part of a row while its page is at
 // hand.
-template <int kPlanes, bool kDepthIsRow, bool kByDepth>
-CADDIE_INLINE void pack(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines, char* packed) {
+template <int kPlanes, bool kDepthIsRow, bool kByDepth, class Number>
+CADDIE_INLINE void pack(const Number* source, std::int64_t ld, std::int64_t depth, std::int64_t lines, char* packed) {
   const auto one = [&](std::int64_t line, std::int64_t k) {
     char* out = packed + line / kPanel * panel_bytes<kPlanes>(depth) + k / kDepth * kStepBytes<kPlanes>;
     for (std::int64_t tile = 0; tile < 2; ++tile) {
@@ -142,14 +148,14 @@ CADDIE_INLINE void pack(const float* source, std::int64_t ld, std::int64_t depth
 }
 
 // Rows of A: from a[row * lda + k], or a[k * lda + row] if transposed.
-template <int kPlanes>
-void pack_rows(const float* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, char* out) {
-  (transposed ? pack<kPlanes, true, false> : pack<kPlanes, false, false>)(a, lda, depth, rows, out);
+template <int kPlanes, class Number>
+void pack_rows(const Number* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, char* out) {
+  (transposed ? pack<kPlanes, true, false, Number> : pack<kPlanes, false, false, Number>)(a, lda, depth, rows, out);
 }
 // Columns of B: from b[k * ldb + column], or b[column * ldb + k] if transposed.
-template <int kPlanes>
-void pack_columns(const float* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, char* out) {
-  (transposed ? pack<kPlanes, false, true> : pack<kPlanes, true, true>)(b, ldb, depth, columns, out);
+template <int kPlanes, class Number>
+void pack_columns(const Number* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, char* out) {
+  (transposed ? pack<kPlanes, false, true, Number> : pack<kPlanes, true, true, Number>)(b, ldb, depth, columns, out);
 }
 
 // ---- the unit -------------------------------------------------------------------------------------------------------

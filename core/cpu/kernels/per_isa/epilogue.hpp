@@ -18,38 +18,69 @@ CADDIE_INLINE F activate(F x) {
   return x;
 }
 
+// Reads `from`, [rows, columns] of sums; writes `to` (which may be `from`) or `narrow`. All else has the strides of
+// what is written.
+struct Finishing {
+  const float* from = nullptr;
+  std::int64_t from_ld = 0;
+  float* to = nullptr;
+  std::uint16_t* narrow = nullptr;  // instead of `to`
+  std::int64_t ld = 0;
+};
+
 template <Activation kActivation>
-inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc) {
+inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, const Finishing& f) {
   const F alpha = splat(e.alpha);
   const F beta = splat(e.beta);
   for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t at = i * ldc;
+    const std::int64_t at = i * f.ld;
     for_strips(columns, [&](std::int64_t j, std::int64_t n) {
-      F x = load_some(c + at + j, n) * alpha;
+      F x = load_some(f.from + i * f.from_ld + j, n) * alpha;
       if (e.addend != nullptr) x = fma(load_some(e.addend + at + j, n), beta, x);
       if (e.bias != nullptr) x += load_some(e.bias + j, n);
       if (e.before != nullptr) store_some(e.before + at + j, x, n);
-      store_some(c + at + j, activate<kActivation>(x), n);
+      if (e.narrow_before != nullptr) store_bf16(e.narrow_before + at + j, x, n);
+      x = activate<kActivation>(x);
+      if (f.narrow != nullptr) {
+        store_bf16(f.narrow + at + j, x, n);
+      } else {
+        store_some(f.to + at + j, x, n);
+      }
     });
   }
 }
 
-inline void finish(const Epilogue& e, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc) {
-  switch (e.activation) {
-    case Activation::none: return finish_rows<Activation::none>(e, rows, columns, c, ldc);
-    case Activation::relu: return finish_rows<Activation::relu>(e, rows, columns, c, ldc);
-    case Activation::gelu: return finish_rows<Activation::gelu>(e, rows, columns, c, ldc);
+// Nothing but rounding.
+inline void narrow_rows(std::int64_t rows, std::int64_t columns, const Finishing& f) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for_strips(columns, [&](std::int64_t j, std::int64_t n) {
+      store_bf16(f.narrow + i * f.ld + j, load_some(f.from + i * f.from_ld + j, n), n);
+    });
   }
 }
 
-// The same of the part that begins at (row, column) of the rectangle.
-inline void finish_part(const Epilogue& e, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
-                        float* c, std::int64_t ldc) {
+inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, const Finishing& f) {
+  if (f.narrow != nullptr && e.is_plain()) return narrow_rows(rows, columns, f);
+  switch (e.activation) {
+    case Activation::none: return finish_rows<Activation::none>(e, rows, columns, f);
+    case Activation::relu: return finish_rows<Activation::relu>(e, rows, columns, f);
+    case Activation::gelu: return finish_rows<Activation::gelu>(e, rows, columns, f);
+  }
+}
+
+// In place.
+inline void finish(const Epilogue& e, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc) {
+  finish_rows(e, rows, columns, {c, ldc, c, nullptr, ldc});
+}
+
+// That of the part that begins at (row, column).
+CADDIE_INLINE Epilogue part_of(const Epilogue& e, std::int64_t row, std::int64_t column, std::int64_t ldc) {
   Epilogue part = e;
   if (part.addend != nullptr) part.addend += row * ldc + column;
   if (part.before != nullptr) part.before += row * ldc + column;
+  if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
   if (part.bias != nullptr) part.bias += column;
-  finish(part, rows, columns, c, ldc);
+  return part;
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -62,6 +62,36 @@ CADDIE_INLINE void store_first(float* p, F v, std::int64_t n) {
 #endif
 }
 
+// Numbers kept in bfloat16, the first n of kLanes; rounded to the nearest, ties to even.
+CADDIE_INLINE F load_bf16(const std::uint16_t* p, std::int64_t n) {
+  using H [[gnu::vector_size(kLanes * 2)]] = std::uint16_t;
+  H halves{};
+  if (n == kLanes) {
+    __builtin_memcpy(&halves, p, sizeof halves);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) halves[i] = p[i];
+  }
+  return as_float(__builtin_convertvector(halves, I) << splat_int(16));
+}
+
+CADDIE_INLINE void store_bf16(std::uint16_t* p, F v, std::int64_t n) {
+  using H [[gnu::vector_size(kLanes * 2)]] = std::uint16_t;
+#if defined(__AVX512BF16__)
+  const H halves = reinterpret_cast<H>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)));
+#else
+  using U [[gnu::vector_size(kLanes * 4)]] = std::uint32_t;
+  const U bits = reinterpret_cast<U>(v);
+  const U rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
+  const U quiet = (bits >> 16) | 0x40U;
+  const H halves = __builtin_convertvector(reinterpret_cast<U>(v != v) != U{} ? quiet : rounded, H);
+#endif
+  if (n == kLanes) {
+    __builtin_memcpy(p, &halves, sizeof halves);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) p[i] = halves[i];
+  }
+}
+
 // a * b + c: one rounding where the machine has it, two in the portable build.
 CADDIE_INLINE F fma(F a, F b, F c) {
 #if defined(__AVX512F__)

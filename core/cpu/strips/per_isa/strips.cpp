@@ -1,5 +1,6 @@
 // Vector loops of the strip functions.
 #include "core/cpu/kernels/per_isa/simd_math.hpp"
+#include "core/cpu/kernels/per_isa/strip.hpp"
 #include "core/cpu/strips/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -315,9 +316,30 @@ StripFunction function(StripOp op) {
   }
 }
 
+void widen(float* out, const std::uint16_t* x, std::int64_t n) {
+  for_strips(n, [&](std::int64_t i, std::int64_t count) { store_some(out + i, load_bf16(x + i, count), count); });
+}
+
+void copy_rows(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows) {
+  for (std::int64_t row = 0; row < rows; ++row, out += length, x += stride) {
+    for_strips(length, [&](std::int64_t i, std::int64_t n) { store_some(out + i, load_some(x + i, n), n); });
+  }
+}
+
+void repeat_elements(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows) {
+  for (std::int64_t row = 0; row < rows; ++row, out += length, x += stride) {
+    const F all = splat_exact(x);
+    for_strips(length, [&](std::int64_t i, std::int64_t n) { store_some(out + i, all, n); });
+  }
+}
+
+void narrow(std::uint16_t* out, const float* x, std::int64_t n) {
+  for_strips(n, [&](std::int64_t i, std::int64_t count) { store_bf16(out + i, load_some(x + i, count), count); });
+}
+
 }  // namespace
 
 extern const StripTable strip_table;
-const StripTable strip_table{function, reduction};
+const StripTable strip_table{function, reduction, widen, narrow, copy_rows, repeat_elements};
 
 }  // namespace caddie::cpu::CADDIE_ISA
