@@ -84,9 +84,10 @@ struct AttentionCall {
   void add(const std::string& name, bool mma, std::uint32_t shared_bytes, std::int64_t rows, std::int64_t heads_each,
            std::vector<Place> places) {
     const auto pointers = static_cast<std::uint32_t>(places.size());
+    const std::string kernel = mma ? name + "_mma" : name;
     const std::string text =
-        mma ? defines.before("attention_tiles") + std::string(kernel_text(name + "_mma")) : defines.before(name);
-    step.launch({mma ? name + "_mma" : name, text, pointers, mma ? kMmaBlock : kBlock, shared_bytes, true},
+        defines.before(mma ? "attention_tiles" : "attention_rows") + std::string(kernel_text(kernel));
+    step.launch({kernel, text, pointers, mma ? kMmaBlock : kBlock, shared_bytes, true},
                 ceil_div(rows, mma ? kMmaTile : kTile) * batch * heads_each, std::move(places));
   }
   [[nodiscard]] double flops() const {

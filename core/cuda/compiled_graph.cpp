@@ -108,7 +108,9 @@ Result<void> CompiledGraph::build(const Graph& graph, graph::Precision precision
   const graph::Partition partition = graph::partition(graph, fusion_rules(graph, precision, device));
   const std::vector<bool> narrow = narrow_values(graph, partition, narrows);
   graph::StorageRules rules;
-  rules.in_place = [](const Node& node, std::size_t input) { return graph::writes_in_place(node, input, kernel_form); };
+  rules.in_place = [](const Node& node, std::size_t input) {
+    return graph::writes_in_place(node, input, kernel_form);
+  };
   rules.element_bytes = [&](Value value) -> std::size_t { return narrow[value] ? 2 : 4; };
   graph::StoragePlan storage = graph::plan_storage(graph, partition, rules);
   const CompileInput input{graph, partition, storage, narrow, narrows, device};

@@ -18,12 +18,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const V_T* v = (const V_T*)at.p[2] + b * V_B + (i64)kv * V_H;
   const DY_T* dy = (const DY_T*)at.p[3] + b * DY_B + (i64)h * DY_H;
   const int row = (int)(threadIdx.x >> 3), part = (int)(threadIdx.x & 7);
-  for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
-    const int r = i / DIM, d = i % DIM;
-    const bool inside = q0 + r < TIMES;
-    qs[r * (DIM + 1) + d] = inside ? load(q + (i64)(q0 + r) * Q_T_STRIDE + d) : 0.0f;
-    dys[r * (DIM + 1) + d] = inside ? load(dy + (i64)(q0 + r) * DY_T_STRIDE + d) : 0.0f;
-  }
+  fill_rows(qs, q, q0, TIMES, Q_T_STRIDE);
+  fill_rows(dys, dy, q0, TIMES, DY_T_STRIDE);
 #if SEGMENTS
   if (threadIdx.x < TILE) {
     query_segment[threadIdx.x] =
@@ -38,12 +34,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int end = CAUSAL && q0 + TILE < KEYS ? q0 + TILE : KEYS;
   for (int k0 = 0; k0 < end; k0 += TILE) {
     __syncthreads();
-    for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
-      const int r = i / DIM, d = i % DIM;
-      const bool inside = k0 + r < KEYS;
-      ks[r * (DIM + 1) + d] = inside ? load(k + (i64)(k0 + r) * K_T_STRIDE + d) : 0.0f;
-      vs[r * (DIM + 1) + d] = inside ? load(v + (i64)(k0 + r) * V_T_STRIDE + d) : 0.0f;
-    }
+    fill_rows(ks, k, k0, KEYS, K_T_STRIDE);
+    fill_rows(vs, v, k0, KEYS, V_T_STRIDE);
 #if SEGMENTS
     if (threadIdx.x < TILE) {
       key_segment[threadIdx.x] = k0 + (int)threadIdx.x < KEYS ? ((const int*)at.p[7])[b * TIMES + k0 + threadIdx.x] : 0;

@@ -18,10 +18,7 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const K_T* k = (const K_T*)at.p[1] + b * K_B + (i64)kv * K_H;
   const V_T* v = (const V_T*)at.p[2] + b * V_B + (i64)kv * V_H;
   const int row = (int)(threadIdx.x >> 3), part = (int)(threadIdx.x & 7);
-  for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
-    const int r = i / DIM, d = i % DIM;
-    qs[r * (DIM + 1) + d] = q0 + r < TIMES ? load(q + (i64)(q0 + r) * Q_T_STRIDE + d) : 0.0f;
-  }
+  fill_rows(qs, q, q0, TIMES, Q_T_STRIDE);
 #if SEGMENTS
   if (threadIdx.x < TILE) {
     query_segment[threadIdx.x] =
@@ -34,12 +31,8 @@ extern "C" __global__ void KERNEL(const Pointers at) {
   const int end = CAUSAL && q0 + TILE < KEYS ? q0 + TILE : KEYS;
   for (int k0 = 0; k0 < end; k0 += TILE) {
     __syncthreads();
-    for (int i = threadIdx.x; i < TILE * DIM; i += BLOCK) {
-      const int r = i / DIM, d = i % DIM;
-      const bool inside = k0 + r < KEYS;
-      ks[r * (DIM + 1) + d] = inside ? load(k + (i64)(k0 + r) * K_T_STRIDE + d) : 0.0f;
-      vs[r * (DIM + 1) + d] = inside ? load(v + (i64)(k0 + r) * V_T_STRIDE + d) : 0.0f;
-    }
+    fill_rows(ks, k, k0, KEYS, K_T_STRIDE);
+    fill_rows(vs, v, k0, KEYS, V_T_STRIDE);
 #if SEGMENTS
     if (threadIdx.x < TILE) {
       key_segment[threadIdx.x] = k0 + (int)threadIdx.x < KEYS ? ((const int*)at.p[5])[b * TIMES + k0 + threadIdx.x] : 0;
