@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from peer import serve
+
 folder, threads, mode, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(threads)
 L, D, H, T, V, B = map(int, open(f"{folder}/sizes.txt").read().split())
