@@ -7,13 +7,13 @@ cd "$(dirname "$0")/.."
 archive=$(ls build/bundle/caddie-*.tar.zst)
 base=build/bundle/base
 [ -e "$base/bin/sh" ] || debootstrap --variant=minbase bookworm "$base" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >/dev/null
-rm -rf "$base/opt/caddie" "$base/tmp/work"
-mkdir -p "$base/opt/caddie" "$base/tmp/work"
+rm -rf "$base/opt/caddie" "$base/tmp/trial"
+mkdir -p "$base/opt/caddie" "$base/tmp/trial"
 zstd -dcq "$archive" | tar -x -C "$base/opt/caddie" --strip-components=1
 
 # Text of a kind: our own pages, a paragraph a document.
-awk '{ print } /^$/ { print "" }' README.md docs/*.md > "$base/tmp/work/text.txt"
-cat > "$base/tmp/work/small.json" <<'JSON'
+awk '{ print } /^$/ { print "" }' README.md docs/*.md > "$base/tmp/trial/text.txt"
+cat > "$base/tmp/trial/small.json" <<'JSON'
 {
   "extends": ["/opt/caddie/share/caddie/manifests/quickstart.json"],
   "name": "bundle",
@@ -23,7 +23,7 @@ cat > "$base/tmp/work/small.json" <<'JSON'
   "evaluators": { "sliding": { "stride": 32 } }
 }
 JSON
-inside() { chroot "$base" /usr/bin/env -i PATH=/opt/caddie/bin:/usr/bin:/bin HOME=/root /bin/sh -c "cd /tmp/work && $1"; }
+inside() { chroot "$base" /usr/bin/env -i PATH=/opt/caddie/bin:/usr/bin:/bin HOME=/root /bin/sh -c "cd /tmp/trial && $1"; }
 mountpoint -q "$base/proc" || mount -t proc proc "$base/proc"
 trap 'umount "$base/proc"' EXIT
 inside 'caddie --version'

@@ -119,11 +119,11 @@ class BackwardStep final : public AttentionSteps {
 }  // namespace
 
 const NodeKernel* attention_kernel(Op op) {
-  static const NodeKernel forward{fits, reads_view, -1,
+  static const NodeKernel forward{{fits, reads_view, -1},
                                   [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                     return std::make_unique<ForwardStep>(input, step);
                                   }};
-  static const NodeKernel backward{fits, reads_view, -1,
+  static const NodeKernel backward{{fits, reads_view, -1},
                                    [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                      return std::make_unique<BackwardStep>(input, step);
                                    }};

@@ -8,8 +8,6 @@
 #include "core/cpu/fused_step.hpp"
 #include "core/cpu/node_kernels.hpp"
 #include "core/cpu/widths.hpp"
-#include "core/graph/lower.hpp"
-#include "core/graph/passes.hpp"
 #include "core/graph/recompute.hpp"
 
 namespace caddie::cpu {
@@ -23,42 +21,12 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 
-std::size_t value_bytes(const Graph& graph, Value value) {
-  return static_cast<std::size_t>(graph.shape(value).elements()) * sizeof(float);
-}
-
-bool has_kernel(const Graph& graph, const Node& node) {
-  const NodeKernel* kernel = node_kernel(node.op);
-  return kernel != nullptr && (kernel->fits == nullptr || kernel->fits(graph, node));
-}
+const graph::KernelForm* kernel_form(graph::Op op) { return node_kernel(op); }
 
 graph::FusionRules fusion_rules(const Graph& graph) {
-  graph::FusionRules rules;
-  rules.reads_view = [&graph](const Node& node, std::size_t input, const graph::View& view) {
-    const NodeKernel* kernel = node_kernel(node.op);
-    if (kernel == nullptr || kernel->reads_view == nullptr) return view.is_dense();
-    return kernel->reads_view(graph, node, input, view);
-  };
+  graph::FusionRules rules = graph::fusion_rules(graph, kernel_form);
   rules.takes_epilogue = takes_epilogue;
   return rules;
-}
-
-// The operation, or those of a group, each once.
-std::string name_of(const Graph& graph, const graph::Step& step) {
-  if (!step.fused) return std::string(info(graph.nodes()[step.node].op).name);
-  std::vector<std::string> names;
-  for (const graph::GroupMember& member : step.group.members) {
-    std::string name(info(graph.nodes()[member.node].op).name);
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
-  }
-  return fmt::format("{}", fmt::join(names, " "));
-}
-
-graph::StorageRules storage_rules() {
-  return {[](const Node& node, std::size_t input) {
-    const NodeKernel* kernel = node_kernel(node.op);
-    return kernel != nullptr && kernel->in_place_input == static_cast<int>(input);
-  }};
 }
 
 }  // namespace
@@ -71,28 +39,14 @@ bool CompileInput::share_memory(Value a, Value b) const {
   return first.home == Home::leaf && first.owner == second.owner;
 }
 
-bool CompileInput::is_read(Value value) const {
-  const auto reads = [&](const graph::View& view) { return view.base == value; };
-  return std::ranges::any_of(
-             partition.steps,
-             [&](const graph::Step& step) { return std::ranges::any_of(graph::views_read(step), reads); }) ||
-         std::ranges::any_of(graph.outputs(),
-                             [&](const graph::Output& output) { return reads(partition.views[output.value]); }) ||
-         std::ranges::any_of(graph.updates(),
-                             [&](const graph::Update& update) { return reads(partition.views[update.value]); });
-}
-
 // ---- compiling ------------------------------------------------------------------------------------------------------
 
 Result<Graph> CompiledGraph::prepared_for_kernels(const Graph& graph) {
-  Result<Graph> lowered = graph::lower(graph, has_kernel);
-  if (!lowered) return lowered.error();
-  return graph::simplify(*lowered);
+  return graph::composites_for_kernels(graph, kernel_form);
 }
 
 Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph, const Options& options) {
-  Result<Graph> simple = prepared_for_kernels(graph);
-  if (simple) simple = graph::plain_dots(*simple);
+  Result<Graph> simple = graph::prepared_for_kernels(graph, kernel_form);
   if (simple) simple = graph::recompute_elementwise(*simple, fusion_rules(*simple));
   if (!simple) return simple.error();
   std::unique_ptr<CompiledGraph> made(new CompiledGraph());
@@ -103,7 +57,8 @@ Result<std::unique_ptr<CompiledGraph>> CompiledGraph::compile(const Graph& graph
 Result<void> CompiledGraph::build(const Graph& graph, const Options& options) {
   const graph::Partition partition = graph::partition(graph, fusion_rules(graph));
   const std::vector<bool> narrow = narrow_values(graph, partition, options.factors);
-  graph::StorageRules rules = storage_rules();
+  graph::StorageRules rules;
+  rules.in_place = [](const Node& node, std::size_t input) { return graph::writes_in_place(node, input, kernel_form); };
   rules.element_bytes = [&](Value value) -> std::size_t { return narrow[value] ? 2 : 4; };
   graph::StoragePlan storage = graph::plan_storage(graph, partition, rules);
   std::vector<bool> steady(graph.value_count(), false);
@@ -128,7 +83,7 @@ Result<void> CompiledGraph::make_steps(const CompileInput& input) {
     const Node& node = input.graph.nodes()[step.node];
     PlacedStep made;
     made.scope = input.graph.scope_name(node.scope);
-    made.name = name_of(input.graph, step);
+    made.name = graph::operations_of(input.graph, step);
     if (step.fused) {
       made.step = make_fused_step(input, step.group);
     } else if (const NodeKernel* kernel = node_kernel(node.op)) {
@@ -168,26 +123,17 @@ Result<void> CompiledGraph::fill_constants(const CompileInput& input) {
   std::size_t total = 0;
   for (const Node& node : graph.nodes()) {
     if (node.op != graph::Op::constant) continue;
-    const bool one = input.partition.views[node.first_output].is_splat();
     places.emplace_back(node.first_output, total);
-    total += round_to_line(one ? sizeof(float) : value_bytes(graph, node.first_output));
+    const std::int64_t elements = graph::elements_in_memory(graph, input.partition, node.first_output);
+    total += round_to_line(static_cast<std::size_t>(elements) * sizeof(float));
   }
   auto memory = HostMemory::allocate(total, "constants");
   if (!memory) return memory.error();
   constants_ = std::move(*memory);
   for (const auto& [value, offset] : places) {
-    const auto values = graph.node_of(value).attributes.reals("values");
-    const std::size_t count =
-        input.partition.views[value].is_splat() ? 1 : static_cast<std::size_t>(graph.shape(value).elements());
-    std::byte* to = constants_.data() + offset;
-    constant_of_[value] = to;
-    for (std::size_t i = 0; i < count; ++i) {
-      const double number = values[values.size() == 1 ? 0 : i];
-      const auto real = static_cast<float>(number);
-      const auto whole = graph.dtype(value) == graph::DType::i32 ? static_cast<std::int32_t>(number) : 0;
-      std::memcpy(to + i * sizeof(float),
-                  graph.dtype(value) == graph::DType::f32 ? static_cast<const void*>(&real) : &whole, sizeof(float));
-    }
+    const std::vector<std::uint32_t> words = graph::constant_words(graph, input.partition, value);
+    constant_of_[value] = constants_.data() + offset;
+    std::memcpy(constant_of_[value], words.data(), words.size() * sizeof(float));
   }
   return {};
 }
@@ -203,6 +149,7 @@ void CompiledGraph::make_bindings(const CompileInput& input) {
   }
 }
 
+// Where the only step that writes a leaf can add to it, and none reads it.
 void CompiledGraph::find_summing(const CompileInput& input, const std::vector<std::string>& leaves) {
   const auto stands_in = [&](Value value, Value leaf) {
     const graph::Storage& storage = input.storage.of[value];
@@ -216,8 +163,9 @@ void CompiledGraph::find_summing(const CompileInput& input, const std::vector<st
     Summing found{name, 0};
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       const graph::Step& step = input.partition.steps[i];
-      is_read = is_read || std::ranges::any_of(graph::views_read(step),
-                                               [&](const graph::View& view) { return stands_in(view.base, leaf->value); });
+      is_read = is_read || std::ranges::any_of(graph::views_read(step), [&](const graph::View& view) {
+                  return stands_in(view.base, leaf->value);
+                });
       if (std::ranges::none_of(step.writes, [&](Value value) { return stands_in(value, leaf->value); })) continue;
       ++writers;
       found.step = i;

@@ -44,7 +44,8 @@ class CpuExecutor final : public graph::Executor {
     if (auto good = check_precision(); !good) return good.error();
     return make_program(graph, pool_, options_);
   }
-  Result<std::unique_ptr<graph::Program>> compile_members(const graph::Graph& graph, const graph::Members& members) override {
+  Result<std::unique_ptr<graph::Program>> compile_members(const graph::Graph& graph,
+                                                          const graph::Members& members) override {
     if (auto good = check_precision(); !good) return good.error();
     return make_member_program(graph, members, pool_, options_);
   }
@@ -52,8 +53,9 @@ class CpuExecutor final : public graph::Executor {
  private:
   [[nodiscard]] Result<void> check_precision() const {
     if (options_.precision != graph::Precision::f64) return {};
-    return Error{Code::unsupported, "",
-                 "the processor's executor computes in f32 or bf16; ask for one of these, or for the reference executor"};
+    return Error{
+        Code::unsupported, "",
+        "the processor's executor computes in f32 or bf16; ask for one of these, or for the reference executor"};
   }
 
   graph::ExecutorOptions options_;

@@ -56,7 +56,7 @@ class CustomStep final : public CpuStep {
 }  // namespace
 
 const NodeKernel* custom_kernel(graph::Op op) {
-  static const NodeKernel custom{nullptr, nullptr, -1,
+  static const NodeKernel custom{{nullptr, nullptr, -1},
                                  [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                    return std::make_unique<CustomStep>(input, step);
                                  }};

@@ -30,8 +30,8 @@ class GraphRun {
     bound_[static_cast<std::size_t>(binding)] = memory;
     resolved_ = false;
   }
-  // The step (one of the graph's summing()) adds what it makes in slab s to what slabs below s have made, when it is its
-  // turn. Null: it writes.
+  // The step (one of the graph's summing()) adds what it makes in slab s to what slabs below s have made, when it is
+  // its turn. Null: it writes.
   void take_turns(std::size_t step, Turns* turns) { turns_[step] = turns; }
   // The first leaf that is tied to no memory, or -1.
   [[nodiscard]] int unbound_leaf() const;

@@ -176,10 +176,10 @@ bool first_may_be_splat(const Graph&, const Node&, std::size_t input, const View
 }  // namespace
 
 const NodeKernel* index_kernel(Op op) {
-  static const NodeKernel gather{nullptr, nullptr, -1, make<GatherStep>};
-  static const NodeKernel scatter_add{nullptr, first_may_be_splat, 0, make<ScatterAddStep>};
-  static const NodeKernel pick{nullptr, nullptr, -1, make<PickStep>};
-  static const NodeKernel place{nullptr, first_may_be_splat, -1, make<PlaceStep>};
+  static const NodeKernel gather{{nullptr, nullptr, -1}, make<GatherStep>};
+  static const NodeKernel scatter_add{{nullptr, first_may_be_splat, 0}, make<ScatterAddStep>};
+  static const NodeKernel pick{{nullptr, nullptr, -1}, make<PickStep>};
+  static const NodeKernel place{{nullptr, first_may_be_splat, -1}, make<PlaceStep>};
   switch (op) {
     case Op::gather: return &gather;
     case Op::scatter_add: return &scatter_add;

@@ -47,7 +47,8 @@ class LossStep : public CpuStep {
   void prepare(const RunContext& context) const override {
     const float* w = context.read(inputs_[1]);
     if (forward_bytes_ > 0) {
-      pack_b(head_.factors, {w, head_.ldw, true, 0}, head_.dim, head_.vocab, context.pool, reinterpret_cast<float*>(context.prepared));
+      pack_b(head_.factors, {w, head_.ldw, true, 0}, head_.dim, head_.vocab, context.pool,
+             reinterpret_cast<float*>(context.prepared));
     }
     if (backward_bytes_ > 0) {
       pack_b(head_.factors, {w, head_.ldw, false, 0}, head_.vocab, head_.dim, context.pool,
@@ -213,10 +214,10 @@ bool reads_view(const Graph&, const Node&, std::size_t input, const View& view) 
 }  // namespace
 
 const NodeKernel* loss_kernel(Op op) {
-  static const NodeKernel forward{nullptr, nullptr, -1, make<ForwardStep, 1>};
-  static const NodeKernel backward{nullptr, reads_view<1>, 0, make<BackwardStep, 1>};
-  static const NodeKernel head_forward{nullptr, nullptr, -1, make<ForwardStep, 2>};
-  static const NodeKernel head_backward{nullptr, reads_view<2>, -1, make<BackwardStep, 2>};
+  static const NodeKernel forward{{nullptr, nullptr, -1}, make<ForwardStep, 1>};
+  static const NodeKernel backward{{nullptr, reads_view<1>, 0}, make<BackwardStep, 1>};
+  static const NodeKernel head_forward{{nullptr, nullptr, -1}, make<ForwardStep, 2>};
+  static const NodeKernel head_backward{{nullptr, reads_view<2>, -1}, make<BackwardStep, 2>};
   switch (op) {
     case Op::cross_entropy: return &forward;
     case Op::cross_entropy_backward: return &backward;

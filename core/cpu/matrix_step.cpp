@@ -240,7 +240,7 @@ bool takes_epilogue(const graph::Epilogue& epilogue) {
 }
 
 const NodeKernel* matrix_kernel(Op op) {
-  static const NodeKernel kernel{nullptr, reads_view, -1,
+  static const NodeKernel kernel{{nullptr, reads_view, -1},
                                  [](const CompileInput& input, const graph::Step& step) -> CpuStepPtr {
                                    return std::make_unique<MatrixStep>(input, step);
                                  }};

@@ -4,16 +4,11 @@
 #include <cstddef>
 
 #include "core/cpu/step.hpp"
+#include "core/graph/kernel_forms.hpp"
 
 namespace caddie::cpu {
 
-struct NodeKernel {
-  // False: this composite is taken apart instead. Null: always true.
-  bool (*fits)(const graph::Graph&, const graph::Node&) = nullptr;
-  // Whether an input can be read through a view. Null: dense ones only.
-  bool (*reads_view)(const graph::Graph&, const graph::Node&, std::size_t input, const graph::View&) = nullptr;
-  // The input that the first output may be written over, -1 for none.
-  int in_place_input = -1;
+struct NodeKernel : graph::KernelForm {
   CpuStepPtr (*make)(const CompileInput&, const graph::Step&) = nullptr;
 };
 

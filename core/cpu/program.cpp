@@ -75,8 +75,11 @@ Result<std::unique_ptr<graph::Program>> make_program(const graph::Graph& graph, 
   const auto simple = CompiledGraph::prepared_for_kernels(graph);
   if (!simple) return simple.error();
   if (auto split = graph::split_batch(*simple)) return make_split_program(*simple, *split, std::move(pool), options);
-  const CompiledGraph::Options plain{.threads = pool->size(), .factors = factors_of(options.precision), .prepares = false,
-                                     .changing_leaves = {}, .summed_leaves = {}};
+  const CompiledGraph::Options plain{.threads = pool->size(),
+                                     .factors = factors_of(options.precision),
+                                     .prepares = false,
+                                     .changing_leaves = {},
+                                     .summed_leaves = {}};
   auto compiled = CompiledGraph::compile(*simple, plain);
   if (!compiled) return compiled.error();
   auto run = GraphRun::make(**compiled, pool->size(), options.profile);

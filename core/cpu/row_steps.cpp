@@ -130,10 +130,10 @@ CpuStepPtr make(const CompileInput& input, const graph::Step& step) {
 }  // namespace
 
 const NodeKernel* row_kernel(Op op) {
-  static const NodeKernel rms_norm{nullptr, reads_view, 0, make<RmsNormStep>};
-  static const NodeKernel rms_norm_backward{nullptr, reads_view, 1, make<RmsNormBackwardStep>};
-  static const NodeKernel softmax{nullptr, reads_view, 0, make<SoftmaxStep>};
-  static const NodeKernel log_sum_exp{nullptr, reads_view, -1, make<LogSumExpStep>};
+  static const NodeKernel rms_norm{{nullptr, reads_view, 0}, make<RmsNormStep>};
+  static const NodeKernel rms_norm_backward{{nullptr, reads_view, 1}, make<RmsNormBackwardStep>};
+  static const NodeKernel softmax{{nullptr, reads_view, 0}, make<SoftmaxStep>};
+  static const NodeKernel log_sum_exp{{nullptr, reads_view, -1}, make<LogSumExpStep>};
   switch (op) {
     case Op::rms_norm: return &rms_norm;
     case Op::rms_norm_backward: return &rms_norm_backward;

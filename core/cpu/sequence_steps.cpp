@@ -189,9 +189,9 @@ CpuStepPtr make(const CompileInput& input, const graph::Step& step) {
 }  // namespace
 
 const NodeKernel* sequence_kernel(Op op) {
-  static const NodeKernel concat{nullptr, any_view, -1, make<ConcatStep>};
-  static const NodeKernel cumsum{nullptr, nullptr, -1, make<CumsumStep>};
-  static const NodeKernel rope{nullptr, rope_reads_view, -1, make<RopeStep>};
+  static const NodeKernel concat{{nullptr, any_view, -1}, make<ConcatStep>};
+  static const NodeKernel cumsum{{nullptr, nullptr, -1}, make<CumsumStep>};
+  static const NodeKernel rope{{nullptr, rope_reads_view, -1}, make<RopeStep>};
   switch (op) {
     case Op::concat: return &concat;
     case Op::cumsum: return &cumsum;

@@ -1,6 +1,6 @@
-// Slabs are dealt to lanes, each a pool of its own with memory of its own for the values of one slab. What a slab adds to
-// a sum over the batch is added in the order of the slabs, each sum waiting for its turn: which lane made which slab makes
-// no difference to a bit. Lanes wait only until they run one behind the other. Matrix products add to the sum
+// Slabs are dealt to lanes, each a pool of its own with memory of its own for the values of one slab. What a slab adds
+// to a sum over the batch is added in the order of the slabs, each sum waiting for its turn: which lane made which slab
+// makes no difference to a bit. Lanes wait only until they run one behind the other. Matrix products add to the sum
 // themselves; other sums of a slab are made in the lane's memory and added at its end.
 #include "core/cpu/split_program.hpp"
 
@@ -168,8 +168,8 @@ class SplitProgram final : public graph::Program {
 
   Result<void> compile(const BatchSplit& split, const graph::ExecutorOptions& options) {
     const Factors factors = factors_of(options.precision);
-    const CompiledGraph::Options plain{.threads = pool_->size(), .factors = factors, .prepares = false, .changing_leaves = {},
-                                       .summed_leaves = {}};
+    const CompiledGraph::Options plain{
+        .threads = pool_->size(), .factors = factors, .prepares = false, .changing_leaves = {}, .summed_leaves = {}};
     if (auto done = shared_.compile(split.shared, plain, 1, options.profile); !done) return done;
     if (auto done = tail_.compile(split.tail, plain, 1, options.profile); !done) return done;
     std::vector<std::string> changing = split.split_leaves;
@@ -178,7 +178,8 @@ class SplitProgram final : public graph::Program {
     }
     std::vector<std::string> summed;
     for (const Crossing& crossing : split.crossings) {
-      if (crossing.kind == Crossing::Kind::partial && crossing.dtype == graph::DType::f32) summed.push_back(crossing.name);
+      if (crossing.kind == Crossing::Kind::partial && crossing.dtype == graph::DType::f32)
+        summed.push_back(crossing.name);
     }
     const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .factors = factors, .prepares = true,
                                       .changing_leaves = changing, .summed_leaves = summed};

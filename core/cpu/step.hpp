@@ -99,7 +99,7 @@ struct CompileInput {
   // Both values stand in the same memory.
   [[nodiscard]] bool share_memory(graph::Value a, graph::Value b) const;
   // Some step, output or update reads the value, which some step makes.
-  [[nodiscard]] bool is_read(graph::Value value) const;
+  [[nodiscard]] bool is_read(graph::Value value) const { return graph::is_read(graph, partition, value); }
 };
 
 constexpr std::size_t round_to_line(std::size_t bytes) { return (bytes + 63) / 64 * 64; }

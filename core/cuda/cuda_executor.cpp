@@ -7,7 +7,6 @@ namespace {
 
 class CudaExecutor final : public graph::Executor {
  public:
-  [[nodiscard]] Device& device() const { return *device_; }
 
   CudaExecutor(std::shared_ptr<Device> device, const graph::ExecutorOptions& options)
       : device_(std::move(device)), options_(options) {}
@@ -49,8 +48,6 @@ class CudaExecutor final : public graph::Executor {
 };
 
 }  // namespace
-
-void* stream_of(graph::Executor& executor) { return static_cast<CudaExecutor&>(executor).device().stream(); }
 
 std::unique_ptr<graph::Executor> make_cuda_executor(std::shared_ptr<Device> device,
                                                     const graph::ExecutorOptions& options) {

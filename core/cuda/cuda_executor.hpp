@@ -15,8 +15,4 @@ namespace caddie::cuda {
 std::unique_ptr<graph::Executor> make_cuda_executor(std::shared_ptr<Device> device,
                                                     const graph::ExecutorOptions& options);
 
-// What collectives on its buffers have to be issued on to come after its work (a cudaStream_t); null under the
-// emulator. Only for an executor that make_cuda_executor() gave, not for one around it.
-void* stream_of(graph::Executor& executor);
-
 }  // namespace caddie::cuda

@@ -128,9 +128,6 @@ class Device {
   // and gives their seconds after the first.
   virtual Result<void> mark() = 0;
   virtual Result<std::vector<double>> times() = 0;
-
-  // What a collective of another library has to be issued on (a cudaStream_t); null where there is none.
-  [[nodiscard]] virtual void* stream() { return nullptr; }
 };
 
 }  // namespace caddie::cuda

@@ -17,8 +17,6 @@ struct LibraryRequest {
 
 inline constexpr const char* kLibraryEntry = "caddie_cuda_make_executor";
 inline constexpr const char* kLibraryBuild = "caddie_cuda_build";  // const char*: has to be the program's
-inline constexpr const char* kLibraryStream = "caddie_cuda_stream";    // stream_of() in cuda_executor.hpp
 using LibraryEntry = void(LibraryRequest&);
-using LibraryStream = void*(graph::Executor&);
 
 }  // namespace caddie::cuda

@@ -5,12 +5,17 @@
 
 namespace caddie::graph {
 
-Result<Graph> prepared_for_kernels(const Graph& graph, KernelForms forms) {
+Result<Graph> composites_for_kernels(const Graph& graph, KernelForms forms) {
   Result<Graph> made = lower(graph, [forms](const Graph& whole, const Node& node) {
     const KernelForm* form = forms(node.op);
     return form != nullptr && (form->fits == nullptr || form->fits(whole, node));
   });
   if (made) made = simplify(*made);
+  return made;
+}
+
+Result<Graph> prepared_for_kernels(const Graph& graph, KernelForms forms) {
+  Result<Graph> made = composites_for_kernels(graph, forms);
   if (made) made = plain_dots(*made);
   return made;
 }

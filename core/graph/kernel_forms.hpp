@@ -23,6 +23,9 @@ struct KernelForm {
 // nullptr for an operation without a kernel.
 using KernelForms = const KernelForm* (*)(Op);
 
+// Composites without a kernel are taken apart, the rest is simplified.
+Result<Graph> composites_for_kernels(const Graph& graph, KernelForms forms);
+
 // The graph as kernels take it: composites without one are taken apart, operands of products are plain matrices, the
 // rest is simplified.
 Result<Graph> prepared_for_kernels(const Graph& graph, KernelForms forms);

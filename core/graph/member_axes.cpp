@@ -4,6 +4,7 @@
 
 #include "core/graph/constants.hpp"
 #include "core/graph/fusion.hpp"
+#include "core/graph/view.hpp"
 
 namespace caddie::graph {
 namespace {
@@ -139,20 +140,8 @@ Attributes attributes_for_members(const Node& node, int axis, std::int64_t membe
   return attributes;
 }
 
-bool keeps_elements_apart(Op op) {
-  if (is_elementwise(op)) return true;
-  switch (op) {
-    case Op::constant:
-    case Op::reshape:
-    case Op::transpose:
-    case Op::broadcast:
-    case Op::slice:
-    case Op::pad:
-    case Op::concat:
-    case Op::reverse:
-    case Op::stop_gradient: return true;
-    default: return false;
-  }
+bool keeps_elements_apart(const Graph& graph, const Node& node) {
+  return is_elementwise(node.op) || moves_only(graph, node) || node.op == Op::constant || node.op == Op::concat;
 }
 
 }  // namespace caddie::graph

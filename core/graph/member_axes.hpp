@@ -24,6 +24,6 @@ bool repeats_along(const Graph& graph, Value value, int axis);
 Attributes attributes_for_members(const Node& node, int axis, std::int64_t members);
 
 // Makes each element of its result from one element of every operand, or moves elements about.
-bool keeps_elements_apart(Op op);
+bool keeps_elements_apart(const Graph& graph, const Node& node);
 
 }  // namespace caddie::graph

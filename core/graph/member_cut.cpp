@@ -13,7 +13,7 @@ constexpr double kProductsPerElement = 8;  // multiplications of a product that 
 double work_of(const Graph& graph, const Node& node) {
   const auto made = static_cast<double>(graph.shape(node.first_output).elements());
   if (node.op != Op::dot) {
-    return keeps_elements_apart(node.op) ? made : static_cast<double>(graph.shape(node.inputs[0]).elements());
+    return keeps_elements_apart(graph, node) ? made : static_cast<double>(graph.shape(node.inputs[0]).elements());
   }
   double products = made;
   for (const std::int64_t axis : node.attributes.integers("contract_a")) {
@@ -110,7 +110,7 @@ MemberCut::MemberCut(const Graph& graph, std::vector<std::vector<std::string>> b
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::leaf || parts_.of(node.first_output).bank < 0) continue;
     const auto bank = static_cast<std::size_t>(parts_.of(node.first_output).bank);
-    elementwise_[bank] = elementwise_[bank] && keeps_elements_apart(node.op);
+    elementwise_[bank] = elementwise_[bank] && keeps_elements_apart(graph, node);
     work_[bank] += work_of(graph, node);
   }
 }

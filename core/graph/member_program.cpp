@@ -16,7 +16,8 @@ class MemberProgram final : public Program {
     const auto leaf = std::ranges::find(leaves_, name, &Leaf::name);
     if (leaf == leaves_.end()) return one_->bind(name, view);
     const std::size_t last = leaf->bytes * static_cast<std::size_t>(count_ - 1);
-    if (auto done = one_->bind(name, {view.buffer, view.offset_bytes + last}); !done) return done;  // so all of it is there
+    if (auto done = one_->bind(name, {view.buffer, view.offset_bytes + last}); !done)
+      return done;  // so all of it is there
     leaf->first = view;
     return {};
   }

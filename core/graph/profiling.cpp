@@ -41,7 +41,9 @@ class ProfilingExecutor final : public Executor {
   [[nodiscard]] std::string name() const override { return inner_->name(); }
   [[nodiscard]] std::size_t element_bytes(DType type) const override { return inner_->element_bytes(type); }
   Result<BufferPtr> allocate(std::size_t bytes) override { return inner_->allocate(bytes); }
-  Result<void> upload(const BufferView& to, std::span<const std::byte> from) override { return inner_->upload(to, from); }
+  Result<void> upload(const BufferView& to, std::span<const std::byte> from) override {
+    return inner_->upload(to, from);
+  }
   Result<void> download(std::span<std::byte> to, const BufferView& from) override { return inner_->download(to, from); }
   Result<void> synchronize() override { return inner_->synchronize(); }
   Result<std::unique_ptr<Program>> compile(const Graph& graph) override { return profiled(inner_->compile(graph)); }

@@ -1,5 +1,5 @@
-// Precision::bf16 on the processor against the reference in f32: factors of products are rounded to 8 bits (2^-9 = 0.2 %)
-// where the processor multiplies those faster, sums and values are not.
+// Precision::bf16 on the processor against the reference in f32: factors of products are rounded to 8 bits (2^-9 = 0.2
+// %) where the processor multiplies those faster, sums and values are not.
 #include "tests/cpu/op_cases.hpp"
 #include "tests/cpu/small_model.hpp"
 
@@ -7,19 +7,6 @@ namespace caddie::cpu::testing {
 namespace {
 
 using graph::Precision;
-
-// Norm of the difference over that of what is expected.
-double relative_error(const Contents& got, const Contents& expected, const std::string& name) {
-  double difference = 0;
-  double whole = 1e-12;
-  const auto have = floats_of(got.at(name));
-  const auto want = floats_of(expected.at(name));
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(static_cast<double>(have[i]) - static_cast<double>(want[i]), 2);
-    whole += std::pow(static_cast<double>(want[i]), 2);
-  }
-  return std::sqrt(difference / whole);
-}
 
 bool multiplies(Op op) {
   return op == Op::dot || op == Op::linear || op == Op::attention || op == Op::attention_backward ||
@@ -42,7 +29,8 @@ TEST(CpuBf16, ProductsAreWithinBfloat16OfTheReference) {
 }
 
 TEST(CpuBf16, ATrainingStepIsCloseToTheReferenceAndTheSameForAnyNumberOfThreads) {
-  const ModelSizes n{.batch = 4, .context = 256, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};
+  const ModelSizes n{
+      .batch = 4, .context = 256, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};
   auto graph = SmallModel(n).training_step();
   ASSERT_TRUE(graph) << graph.error().message();
   const Contents leaves = model_leaves(*graph, n);

@@ -102,6 +102,20 @@ inline DType type_of(const Graph& graph, const std::string& name) {
   return DType::f32;
 }
 
+// Norm of the difference over that of what is expected: one wrong element shows less than a wrong formula.
+inline double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+  double difference = 0;
+  double whole = 1e-9;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
+    whole += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  return std::sqrt(difference / whole);
+}
+inline double relative_error(const Contents& got, const Contents& expected, const std::string& name) {
+  return relative_error(floats_of(got.at(name)), floats_of(expected.at(name)));
+}
+
 // i32 equal; f32 within absolute + relative * |expected|, not a number where and only where the reference has one.
 inline void expect_close(const Graph& graph, const Contents& actual, const Contents& expected, double absolute,
                          double relative) {

@@ -17,6 +17,7 @@ using cpu::testing::Contents;
 using cpu::testing::expect_close;
 using cpu::testing::run_reference;
 using cpu::testing::RunOptions;
+using cpu::testing::relative_error;
 using graph::DType;
 using graph::Graph;
 using graph::Shape;
@@ -48,20 +49,6 @@ inline Contents run_both_orders(const Graph& graph, const Contents& leaves, cons
   simt::emulated_device()->reverse_order(false);
   EXPECT_EQ(forward, backward) << "the order of threads shows in the result\n" << graph.text();
   return forward;
-}
-
-// Norm of the difference over that of what is expected: one wrong element shows less than a wrong formula.
-inline double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
-  double difference = 0;
-  double whole = 1e-9;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(expected[i]), 2);
-    whole += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(difference / whole);
-}
-inline double relative_error(const Contents& got, const Contents& expected, const std::string& name) {
-  return relative_error(cpu::testing::floats_of(got.at(name)), cpu::testing::floats_of(expected.at(name)));
 }
 
 }  // namespace caddie::cuda::testing

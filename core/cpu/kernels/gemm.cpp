@@ -78,7 +78,7 @@ Target target(const Gemm& g, std::int64_t batch) {
   return Target{g.c, g.narrow_c, g.ldc}.at(0, batch * g.c_batch_stride);
 }
 
-Epilogue of_batch(const Gemm& g, std::int64_t batch) { return epilogue_at(g.epilogue, batch * g.c_batch_stride, 0, 1); }
+Epilogue of_batch(const Gemm& g, std::int64_t batch) { return g.epilogue.at(batch * g.c_batch_stride, 0, 1); }
 
 // Packs the panels of columns [column, column + columns) of depth [begin, end) of op(B).
 void pack_range(const GemmTable& table, const Operand& b, std::int64_t n, const DepthRange& depth, std::int64_t column,
@@ -90,8 +90,8 @@ void pack_range(const GemmTable& table, const Operand& b, std::int64_t n, const 
   }
 }
 
-void pack_in_parallel(const GemmTable& table, const Operand& b, std::int64_t n, const DepthRange& depth, ThreadPool& pool,
-                      float* packed) {
+void pack_in_parallel(const GemmTable& table, const Operand& b, std::int64_t n, const DepthRange& depth,
+                      ThreadPool& pool, float* packed) {
   const std::int64_t panels = ceil_div(n, table.tile_columns);
   const std::int64_t tasks = std::min<std::int64_t>(panels, pool.size());
   pool.run(tasks, [&](std::int64_t task) {
@@ -107,7 +107,8 @@ std::int64_t private_floats(const Gemm& g, Way way) {
   if (way == Way::chunks) {  // chunks differ in depth, and so in their blocks: room for any
     const std::int64_t width = round_up(g.n, table.tile_columns);
     const std::int64_t deepest = table.most_depth;
-    return packed_a_floats(table, deepest) + round_up(std::max(kPrivateFloats, packed_floats(table, width, deepest)), 16);
+    return packed_a_floats(table, deepest) +
+           round_up(std::max(kPrivateFloats, packed_floats(table, width, deepest)), 16);
   }
   const std::int64_t packed_a = packed_a_floats(table, depth_block(table, g.k));
   return way == Way::per_batch ? packed_a + range_floats(table, g.k, g.n, kPrivateFloats) : packed_a;
@@ -126,9 +127,9 @@ void run_packed(const Gemm& g, ThreadPool& pool, float* space, std::int64_t spac
   pool.run(g.batch * parts, [&](std::int64_t task, int thread) {
     const std::int64_t batch = task / parts;
     const Rectangle part = part_of(table, g.m, g.n, grid.rows, grid.columns, task % parts);
-    multiply_rectangle(table, item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n, {0, g.k, depth_block(table, g.k)}, part,
-                       target(g, batch).at(part.row, part.column), g.accumulate,
-                       space + thread * space_stride, of_batch(g, batch));
+    multiply_rectangle(table, item(g.a, batch), g.packed_b + batch * g.packed_b_stride, g.n,
+                       {0, g.k, depth_block(table, g.k)}, part, target(g, batch).at(part.row, part.column),
+                       g.accumulate, space + thread * space_stride, of_batch(g, batch));
   });
 }
 
@@ -245,7 +246,8 @@ void gemm(const Gemm& asked, ThreadPool& pool, void* workspace) {
 
 std::size_t packed_b_bytes(Factors factors, std::int64_t k, std::int64_t n) {
   const GemmTable& table = gemm_kernels(factors);
-  return static_cast<std::size_t>(round_up(packed_floats(table, round_up(n, table.tile_columns), k), 16)) * sizeof(float);
+  return static_cast<std::size_t>(round_up(packed_floats(table, round_up(n, table.tile_columns), k), 16)) *
+         sizeof(float);
 }
 
 void pack_b(Factors factors, const Operand& b, std::int64_t k, std::int64_t n, ThreadPool& pool, float* packed) {

@@ -1,4 +1,5 @@
-// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32 (or factors in bfloat16: factors.hpp), row-major, strided, batched.
+// Matrix products on the CPU: C[M,N] = op(A)[M,K] * op(B)[K,N], or C += ..., in float32 (or factors in bfloat16:
+// factors.hpp), row-major, strided, batched.
 //
 // Each element of C is summed over k in an order that the shape alone decides: blocks of the depth, one chain of
 // multiply-adds inside a block. So the bits do not depend on the number of threads, on batching, on the operands'
@@ -33,8 +34,8 @@ struct Operand {
   const std::uint16_t* narrow = nullptr;  // instead of data: in bfloat16, where takes_narrow() allows
 };
 
-// C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend may
-// be C itself; then C is scaled beforehand unless beta is alpha.
+// C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend
+// may be C itself; then C is scaled beforehand unless beta is alpha.
 struct Epilogue {
   float alpha = 1;
   float beta = 1;
@@ -44,9 +45,19 @@ struct Epilogue {
   float* before = nullptr;        // [M, N] with C's strides: what the activation is taken of, if wanted
   std::uint16_t* narrow_before = nullptr;  // the same in bfloat16
 
-  [[nodiscard]] bool is_plain() const {
+  // Always inline, as these are compiled for several instruction sets.
+  [[nodiscard, gnu::always_inline]] bool is_plain() const {
     return alpha == 1 && addend == nullptr && bias == nullptr && activation == Activation::none && before == nullptr &&
            narrow_before == nullptr;
+  }
+  // Of the part of C that begins at (row, column).
+  [[nodiscard, gnu::always_inline]] Epilogue at(std::int64_t row, std::int64_t column, std::int64_t ldc) const {
+    Epilogue part = *this;
+    if (part.addend != nullptr) part.addend += row * ldc + column;
+    if (part.before != nullptr) part.before += row * ldc + column;
+    if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
+    if (part.bias != nullptr) part.bias += column;
+    return part;
   }
 };
 

@@ -87,18 +87,9 @@ void pack_columns_of_b(const GemmTable& table, const Operand& b, std::int64_t co
   table.pack_b(from.data, b.ld, b.transposed, depth, columns, out);
 }
 
-Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc) {
-  Epilogue part = epilogue;
-  if (part.addend != nullptr) part.addend += row * ldc + column;
-  if (part.before != nullptr) part.before += row * ldc + column;
-  if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
-  if (part.bias != nullptr) part.bias += column;
-  return part;
-}
-
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
-                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate, float* a_space,
-                        const Epilogue& epilogue) {
+                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate,
+                        float* a_space, const Epilogue& epilogue) {
   const std::int64_t block_rows = table.block_tiles * table.tile_rows;
   const std::int64_t last_column = part.column + part.columns;
   const std::int64_t last_row = part.row + part.rows;
@@ -107,7 +98,7 @@ void multiply_rectangle(const GemmTable& table, const Operand& a, const float* p
     for (std::int64_t i = part.row; i < last_row; i += block_rows) {
       const std::int64_t rows = std::min(block_rows, last_row - i);
       const Target block = c.at(i - part.row, j - part.column);
-      const Epilogue at = epilogue_at(epilogue, i, j, c.ld);
+      const Epilogue at = epilogue.at(i, j, c.ld);
       for (std::int64_t k = depth.begin; k < depth.end || k == depth.begin; k += depth.block) {
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;

@@ -39,9 +39,6 @@ struct Rectangle {
 Rectangle part_of(const GemmTable& table, std::int64_t m, std::int64_t n, std::int64_t row_parts,
                   std::int64_t column_parts, std::int64_t index);
 
-// The epilogue of the part of C that begins at (row, column).
-Epilogue epilogue_at(const Epilogue& epilogue, std::int64_t row, std::int64_t column, std::int64_t ldc);
-
 // The blocks of the depth that one call works on: [begin, end) in steps of `block`.
 struct DepthRange {
   std::int64_t begin = 0;
@@ -73,7 +70,7 @@ void pack_columns_of_b(const GemmTable& table, const Operand& b, std::int64_t co
 // the whole matrix, c at the first element of the rectangle, packed_b at the block depth.begin; n is the width of the
 // whole B. a_space: packed_a_floats(...) floats. The epilogue belongs to the whole C.
 void multiply_rectangle(const GemmTable& table, const Operand& a, const float* packed_b, std::int64_t n,
-                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate, float* a_space,
-                        const Epilogue& epilogue = {});
+                        const DepthRange& depth, const Rectangle& part, const Target& c, bool accumulate,
+                        float* a_space, const Epilogue& epilogue = {});
 
 }  // namespace caddie::cpu

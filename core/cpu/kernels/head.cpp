@@ -47,8 +47,8 @@ void forward_rows(const Head& h, const TokenLosses& losses, float* logits, const
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     float* tile = logits == nullptr ? tile_space : logits + first * h.vocab + v;
     const std::int64_t ld = logits == nullptr ? kTileLogits : h.vocab;
-    multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
-                       {tile, nullptr, ld}, false, space);
+    multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)},
+                       {first, v, count, columns}, {tile, nullptr, ld}, false, space);
     for (std::int64_t i = 0; i < count; ++i) {
       float* z = tile + i * ld;
       if (h.cap > 0.0F) loss.cap(z, columns, h.cap);
@@ -95,7 +95,8 @@ struct BackwardSpace {
     slopes = round_up(chunk_rows(h) * h.vocab, 16);
     if (h.w_forward == nullptr) w_forward = floats_of(packed_b_bytes(h.factors, h.dim, h.vocab));
     if (h.w_backward == nullptr) w_backward = floats_of(packed_b_bytes(h.factors, h.vocab, h.dim));
-    per_thread = std::max(packed_a_floats(table, depth_block(table, h.dim)), packed_a_floats(table, depth_block(table, h.vocab)));
+    per_thread = std::max(packed_a_floats(table, depth_block(table, h.dim)),
+                          packed_a_floats(table, depth_block(table, h.vocab)));
     const std::int64_t last = h.rows % chunk_rows(h);  // a shorter chunk may be cut differently
     for (const std::int64_t count : {chunk_rows(h), last}) {
       weights = std::max(weights, floats_of(gemm_workspace_bytes(weight_product(h, {}, nullptr, 0, count), threads)));
@@ -113,8 +114,8 @@ void slopes_of_rows(const Head& h, const TokenSlopes& given, const float* logits
   for (std::int64_t v = 0; v < h.vocab; v += kTileLogits) {
     const std::int64_t columns = std::min(kTileLogits, h.vocab - v);
     if (logits == nullptr) {
-      multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)}, {first, v, count, columns},
-                         {d + v, nullptr, h.vocab}, false, space);
+      multiply_rectangle(table, rows_of_x(h), packed_w, h.vocab, {0, h.dim, depth_block(table, h.dim)},
+                         {first, v, count, columns}, {d + v, nullptr, h.vocab}, false, space);
     }
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t row = first + i;
@@ -171,8 +172,10 @@ void head_backward(const Head& h, const TokenSlopes& given, const float* logits,
   float* w_backward = w_forward + space.w_forward;
   float* private_space = w_backward + space.w_backward;
   float* weights_space = private_space + space.per_thread * pool.size();
-  if (h.w_forward == nullptr && logits == nullptr) pack_b(h.factors, {h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, w_forward);
-  if (h.w_backward == nullptr && out.dx != nullptr) pack_b(h.factors, {h.w, h.ldw, false, 0}, h.vocab, h.dim, pool, w_backward);
+  if (h.w_forward == nullptr && logits == nullptr)
+    pack_b(h.factors, {h.w, h.ldw, true, 0}, h.dim, h.vocab, pool, w_forward);
+  if (h.w_backward == nullptr && out.dx != nullptr)
+    pack_b(h.factors, {h.w, h.ldw, false, 0}, h.vocab, h.dim, pool, w_backward);
   const float* forward = h.w_forward != nullptr ? h.w_forward : w_forward;
   const float* backward = h.w_backward != nullptr ? h.w_backward : w_backward;
   const GemmTable& table = gemm_kernels(h.factors);

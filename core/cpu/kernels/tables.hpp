@@ -24,7 +24,7 @@ struct Upcoming {
 struct GemmTable {
   std::int64_t tile_rows;
   std::int64_t tile_columns;
-  std::int64_t halves;       // 16-bit words that a packed element takes: 2, or more where it is cut into several numbers
+  std::int64_t halves;  // 16-bit words that a packed element takes: 2, or more where it is cut into several numbers
   std::int64_t depth_unit;   // packed depths are padded to multiples of it
   std::int64_t most_depth;   // of a block, a multiple of 16 and of depth_unit
   std::int64_t block_tiles;  // tiles of rows of A that are packed at a time: they stay in L2
@@ -41,8 +41,8 @@ struct GemmTable {
   // The epilogue of a rectangle of C that is made.
   void (*finish)(const Epilogue& epilogue, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc);
   // The same with operands and with C in bfloat16; null where factors are in float32. C's whole depth is one block.
-  void (*pack_narrow_a)(const std::uint16_t* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth,
-                        float* out) = nullptr;
+  void (*pack_narrow_a)(const std::uint16_t* a, std::int64_t lda, bool transposed, std::int64_t rows,
+                        std::int64_t depth, float* out) = nullptr;
   void (*pack_narrow_b)(const std::uint16_t* b, std::int64_t ldb, bool transposed, std::int64_t depth,
                         std::int64_t columns, float* out) = nullptr;
   void (*multiply_narrow)(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,

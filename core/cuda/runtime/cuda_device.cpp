@@ -177,8 +177,6 @@ class CudaDevice final : public Device {
     return seconds;
   }
 
-  [[nodiscard]] void* stream() override { return stream_; }
-
  private:
   Result<void> load(const KernelSource& source, const KernelImage& image) {
     LoadedKernel made{source, nullptr, nullptr};

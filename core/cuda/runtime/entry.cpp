@@ -16,8 +16,4 @@ __attribute__((visibility("default"))) void caddie_cuda_make_executor(caddie::cu
   }
   request.made = caddie::cuda::make_cuda_executor(std::move(*device), request.options);
 }
-
-__attribute__((visibility("default"))) void* caddie_cuda_stream(caddie::graph::Executor& executor) {
-  return caddie::cuda::stream_of(executor);
-}
 }

@@ -142,7 +142,8 @@ struct HeadRun {
 HeadRun run_head(const HeadCase& c, const Head& plain, const Slopes& d, int threads) {
   ThreadPool pool(threads);
   Head head = plain;
-  Workspace w_forward(packed_b_bytes(head.factors, c.dim, c.vocab)), w_backward(packed_b_bytes(head.factors, c.vocab, c.dim));
+  Workspace w_forward(packed_b_bytes(head.factors, c.dim, c.vocab)),
+      w_backward(packed_b_bytes(head.factors, c.vocab, c.dim));
   if (c.packed) {
     pack_b(head.factors, {head.w, head.ldw, true, 0}, c.dim, c.vocab, pool, w_forward.floats());
     pack_b(head.factors, {head.w, head.ldw, false, 0}, c.vocab, c.dim, pool, w_backward.floats());

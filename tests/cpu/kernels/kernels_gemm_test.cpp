@@ -57,7 +57,8 @@ struct Problem {
     return out;
   }
 
-  std::vector<float> run(int threads, Factors factors = Factors::f32, Epilogue epilogue = {}, bool adds_to_c = false) const {
+  std::vector<float> run(int threads, Factors factors = Factors::f32, Epilogue epilogue = {},
+                         bool adds_to_c = false) const {
     std::vector<float> out = c;
     ThreadPool pool(threads);
     Gemm g;
@@ -201,9 +202,10 @@ TEST_P(GemmTest, Batches) {
 
 // activation(alpha ab + beta addend + bias) of every way a product is cut up, with rows apart and in place.
 TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
-  for (const Case& what : {Case{.m = 200, .n = 1100, .k = 5}, Case{.m = 30, .n = 50, .k = 900, .packed = true, .slack = 3},
-                           Case{.m = 70, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
-                           Case{.m = 64, .n = 64, .k = 700}, Case{.m = 5, .n = 7, .k = 0}}) {
+  for (const Case& what :
+       {Case{.m = 200, .n = 1100, .k = 5}, Case{.m = 30, .n = 50, .k = 900, .packed = true, .slack = 3},
+        Case{.m = 70, .n = 50, .k = 20, .batch = 8}, Case{.m = 30, .n = 50, .k = 2100},
+        Case{.m = 64, .n = 64, .k = 700}, Case{.m = 5, .n = 7, .k = 0}}) {
     const Problem problem(what);
     const std::vector<double> sums = problem.expected(Factors::f32);
     const std::vector<float> addend = normals(static_cast<std::int64_t>(problem.c.size()), 8);
@@ -215,9 +217,10 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
       problem.for_elements([&](std::size_t at, std::size_t column) {
         const double x = 0.5 * sums[at] - 2.0 * addend[at] + bias[column];
         want_before[at] = static_cast<float>(x);
-        want[at] = activation == Activation::none   ? x
-                   : activation == Activation::relu ? std::max(x, 0.0)
-                                                    : x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        want[at] = activation == Activation::none ? x
+                   : activation == Activation::relu
+                       ? std::max(x, 0.0)
+                       : x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
       });
       const Epilogue epilogue{.alpha = 0.5F, .beta = -2, .addend = addend.data(), .bias = bias.data(),
                               .activation = activation, .before = before.data()};
@@ -242,9 +245,10 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
 // Operands and results in bfloat16: the product of the very numbers, rounded once at the end.
 TEST_P(GemmTest, NarrowOperandsAndResults) {
   if (!takes_narrow(Factors::bf16)) GTEST_SKIP() << "only the tile unit takes bfloat16 numbers";
-  for (const Case& what : {Case{.m = 70, .n = 90, .k = 50, .slack = 3}, Case{.m = 33, .n = 64, .k = 1000, .ta = true, .tb = true},
-                           Case{.m = 600, .n = 48, .k = 64, .ta = true, .packed = true}, Case{.m = 20, .n = 31, .k = 40, .tb = true, .batch = 6},
-                           Case{.m = 5, .n = 7, .k = 0}}) {
+  for (const Case& what :
+       {Case{.m = 70, .n = 90, .k = 50, .slack = 3}, Case{.m = 33, .n = 64, .k = 1000, .ta = true, .tb = true},
+        Case{.m = 600, .n = 48, .k = 64, .ta = true, .packed = true},
+        Case{.m = 20, .n = 31, .k = 40, .tb = true, .batch = 6}, Case{.m = 5, .n = 7, .k = 0}}) {
     ASSERT_TRUE(makes_narrow(Factors::bf16, what.k));
     const Problem problem(what);
     const std::vector<double> sums = problem.expected(Factors::bf16);
@@ -257,7 +261,8 @@ TEST_P(GemmTest, NarrowOperandsAndResults) {
       want_before[at] = 2 * sums[at] + bias[column];
       want[at] = std::max(want_before[at], 0.0);
     });
-    const Epilogue epilogue{.alpha = 2, .bias = bias.data(), .activation = Activation::relu, .narrow_before = before.data()};
+    const Epilogue epilogue{
+        .alpha = 2, .bias = bias.data(), .activation = Activation::relu, .narrow_before = before.data()};
     problem.run_narrow(epilogue, c.data());
     // A float32 sum near the middle of two bfloat16 numbers may round to either: 2^-8 apart.
     expect_close(widened(c), want, 1e-5, 0.004, what.text());

@@ -63,24 +63,13 @@ inline void load_block(const AttentionBackward& args, const BackwardSpace<kPlane
   const AttentionShape& s = args.shape;
   const float* q = head_of(args.q, batch, head) + block.first * args.q.position_stride;
   const float* dy = head_of(args.dy, batch, head) + block.first * args.dy.position_stride;
-  const float* y = head_of(args.y, batch, head) + block.first * args.y.position_stride;
   pack_columns<kPlanes>(q, args.q.position_stride, true, s.dim, block.count, space.query_t);
   pack_columns<kPlanes>(dy, args.dy.position_stride, true, s.dim, block.count, space.dy_t);
   pack_columns<kPlanes>(q, args.q.position_stride, false, block.count, s.dim, space.query);
   pack_columns<kPlanes>(dy, args.dy.position_stride, false, block.count, s.dim, space.dy);
-  const std::int64_t at = (batch * s.heads + head) * s.queries + block.first;
   for (std::int64_t t = 0; t < kBlock; ++t) {
-    block.lse2[t] = 0.0F;
-    block.delta[t] = 0.0F;
-    if (t >= block.count) continue;
-    const float* a = dy + t * args.dy.position_stride;
-    const float* b = y + t * args.y.position_stride;
-    F sum{};
-    std::int64_t d = 0;
-    for (; d + kLanes <= s.dim; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
-    if (d < s.dim) sum = fma(load_first(a + d, s.dim - d), load_first(b + d, s.dim - d), sum);
-    block.lse2[t] = args.lse[at + t] * kLog2E;
-    block.delta[t] = sum_lanes(sum) - (args.d_lse != nullptr ? args.d_lse[at + t] : 0.0F);
+    block.lse2[t] = block.delta[t] = 0.0F;
+    if (t < block.count) load_row_numbers(args, batch, head, block.first + t, block.lse2[t], block.delta[t]);
   }
 }
 
@@ -118,8 +107,8 @@ CADDIE_INLINE void slopes_of_panel(const BackwardSpace<kPlanes>& space, const Ma
 
 // c[kPanel][dim] += rows * columns over the panels of the depth that are seen.
 template <int kPlanes>
-CADDIE_INLINE void add_seen(const char* rows, const char* columns, std::int64_t depth, const bool* seen, std::int64_t panels,
-                            float* c, std::int64_t ldc, std::int64_t width) {
+CADDIE_INLINE void add_seen(const char* rows, const char* columns, std::int64_t depth, const bool* seen,
+                            std::int64_t panels, float* c, std::int64_t ldc, std::int64_t width) {
   for (std::int64_t d = 0; d < width; d += kPanel, columns += panel_bytes<kPlanes>(depth)) {
     load_c(c + d, ldc);
     for (std::int64_t p = 0; p < panels; ++p) {
@@ -131,8 +120,8 @@ CADDIE_INLINE void add_seen(const char* rows, const char* columns, std::int64_t 
 
 // What a block of queries adds to the slopes of a tile of keys, and the tile to those of the block.
 template <int kPlanes>
-inline void backward_tile(const AttentionShape& s, const BackwardSpace<kPlanes>& space, const Block& block, const Mask* masks,
-                          std::int64_t panels, std::int64_t key) {
+inline void backward_tile(const AttentionShape& s, const BackwardSpace<kPlanes>& space, const Block& block,
+                          const Mask* masks, std::int64_t panels, std::int64_t key) {
   constexpr std::int64_t kStep = kStepBytes<kPlanes>;
   const std::int64_t tile_keys = least(kKeyTile, s.keys - key);
   const std::int64_t key_panels = (tile_keys + kPanel - 1) / kPanel;
@@ -196,14 +185,6 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace<kP
   transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
 }
 
-inline void copy_out(const float* from, std::int64_t count, std::int64_t dim, float* to, std::int64_t stride) {
-  for (std::int64_t j = 0; j < count; ++j, from += padded(dim), to += stride) {
-    std::int64_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d));
-    for (; d < dim; ++d) to[d] = from[d];
-  }
-}
-
 template <int kPlanes>
 std::int64_t backward_floats(const AttentionShape& s) {
   return BackwardSpace<kPlanes>(s, nullptr).carver.used();
@@ -231,8 +212,8 @@ void backward(const AttentionBackward& args, std::int64_t batch, std::int64_t kv
       backward_block(args, space, batch, head, block);
     }
   }
-  copy_out(space.dk, s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
-  copy_out(space.dv, s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+  copy_out(space.dk, padded(s.dim), s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
+  copy_out(space.dv, padded(s.dim), s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

@@ -26,16 +26,11 @@ struct ForwardSpace {
   float* output;        // [padded dim][kPanel]
 };
 
-// Running maximum and sum of each query of a panel, of scores in units of log2.
-struct Softmax {
-  F maximum[kPanelVectors];
-  F sum[kPanelVectors];
-};
-
 // Scores of `count` keys -> probabilities relative to the new maximum, packed; keys up to the end of their panel get 0.
 // rescale[] gets the factor for what was summed before.
 template <int kPlanes>
-inline void exponentiate(const float* scores, std::int64_t count, float scale, Softmax& state, float* rescale, char* out) {
+inline void exponentiate(const float* scores, std::int64_t count, float scale, Softmax& state, float* rescale,
+                         char* out) {
   const F factor2 = splat(scale);
   for (std::int64_t v = 0; v < kPanelVectors; ++v) {
     const float* column = scores + v * kLanes;
@@ -100,31 +95,6 @@ inline void rescale_rows(const float* factors, std::int64_t rows, float* output)
   }
 }
 
-// The sums of a panel of queries -> y and lse.
-template <int kPlanes>
-inline void finish_panel(const AttentionForward& args, const ForwardSpace<kPlanes>& space, const Softmax& state,
-                         std::int64_t batch, std::int64_t head, std::int64_t first, std::int64_t count) {
-  const AttentionShape& s = args.shape;
-  float* lse = args.lse + (batch * s.heads + head) * s.queries + first;
-  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    const I none = state.sum[v] == F{};
-    const F factor = select(none, F{}, splat(1.0F) / state.sum[v]);
-    for (std::int64_t d = 0; d < s.dim; ++d) {
-      float* p = space.output + d * kPanel + v * kLanes;
-      store(p, load(p) * factor);
-    }
-    const F sums = fma(state.maximum[v], splat(kLn2), logarithm(state.sum[v]));
-    const std::int64_t lanes = least(kLanes, count - v * kLanes);
-    if (lanes == kLanes) {
-      store(lse + v * kLanes, sums);
-    } else if (lanes > 0) {
-      store_first(lse + v * kLanes, sums, lanes);
-    }
-  }
-  transpose_out(space.output, kPanel, count, s.dim, head_of(args.y, batch, head) + first * args.y.position_stride,
-                args.y.position_stride);
-}
-
 template <int kPlanes>
 inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlanes>& space, std::int64_t batch,
                           std::int64_t head, std::int64_t first) {
@@ -132,14 +102,10 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlan
   const std::int64_t count = least(kPanel, s.queries - first);
   const Mask mask(s, batch, first, count);
   const std::int64_t dims = padded(s.dim);
-  pack_columns<kPlanes>(head_of(args.q, batch, head) + first * args.q.position_stride, args.q.position_stride, true, s.dim,
-                        count, space.query);
+  pack_columns<kPlanes>(head_of(args.q, batch, head) + first * args.q.position_stride, args.q.position_stride, true,
+                        s.dim, count, space.query);
   for (std::int64_t i = 0; i < dims * kPanel; i += kLanes) store(space.output + i, F{});
-  Softmax state;
-  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    state.maximum[v] = splat(-__builtin_inff());
-    state.sum[v] = F{};
-  }
+  Softmax state = nothing_seen();
   const float scale = s.scale * kLog2E;
   for (std::int64_t key = 0; key < mask.keys_end(); key += kKeyTile) {
     const std::int64_t keys = least(kKeyTile, mask.keys_end() - key);
@@ -147,7 +113,8 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlan
     if (seen == Mask::Tile::hidden) continue;
     for (std::int64_t j = 0; j < keys; j += kPanel) {
       clear_c();
-      multiply_steps<kPlanes>(space.keys + (key + j) / kPanel * panel_bytes<kPlanes>(s.dim), space.query, steps_of(s.dim));
+      multiply_steps<kPlanes>(space.keys + (key + j) / kPanel * panel_bytes<kPlanes>(s.dim), space.query,
+                              steps_of(s.dim));
       store_c(space.scores + j * kPanel, kPanel);
     }
     if (seen == Mask::Tile::partly) {
@@ -159,13 +126,14 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlan
     rescale_rows(rescale, s.dim, space.output);
     for (std::int64_t d = 0; d < s.dim; d += kPanel) {
       float* c = space.output + d * kPanel;
-      const char* values = space.values + d / kPanel * panel_bytes<kPlanes>(s.keys) + key / kDepth * kStepBytes<kPlanes>;
+      const char* values =
+          space.values + d / kPanel * panel_bytes<kPlanes>(s.keys) + key / kDepth * kStepBytes<kPlanes>;
       load_c(c, kPanel);
       multiply_steps<kPlanes>(values, space.probabilities, steps_of(keys));
       store_c(c, kPanel);
     }
   }
-  finish_panel(args, space, state, batch, head, first, count);
+  finish_panel(args, state, batch, head, first, count, space.output);
 }
 
 template <int kPlanes>
@@ -175,8 +143,8 @@ std::int64_t forward_floats(const AttentionShape& s) {
 
 // Units [begin, end): see tables.hpp.
 template <int kPlanes>
-void forward(const AttentionForward& args, std::int64_t batch, std::int64_t kv_head, std::int64_t begin, std::int64_t end,
-             float* base) {
+void forward(const AttentionForward& args, std::int64_t batch, std::int64_t kv_head, std::int64_t begin,
+             std::int64_t end, float* base) {
   const AttentionShape& s = args.shape;
   const ForwardSpace<kPlanes> space(s, base);
   if (begin == end) return;

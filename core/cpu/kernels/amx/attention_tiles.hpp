@@ -29,30 +29,21 @@ CADDIE_INLINE void multiply_steps(const char* a, const char* b, std::int64_t ste
   }
 }
 
-// Two lines of the depth, finite numbers, to a row of a tile of B: pairs along the depth.
-template <int kPlanes>
-CADDIE_INLINE void store_pair(F first, F second, char* out) {
+// Two vectors to a row of a tile in all planes: two lines of the depth as pairs (B), or 32 numbers along it (A).
+template <int kPlanes, bool kAsPairs>
+CADDIE_INLINE void store_planes(F first, F second, char* out) {
   auto a = reinterpret_cast<__m512>(first);
   auto b = reinterpret_cast<__m512>(second);
   for (int plane = 0; plane < kPlanes; ++plane) {
-    _mm512_store_si512(out + plane * kPlaneBytes, pairs<kPlanes>(a, b));
+    _mm512_store_si512(out + plane * kPlaneBytes, kAsPairs ? pairs<kPlanes>(a, b) : in_order<kPlanes>(a, b));
     if (plane + 1 == kPlanes) break;
     a = _mm512_sub_ps(a, cut(a));
     b = _mm512_sub_ps(b, cut(b));
   }
 }
-
-// 32 numbers along the depth to a row of a tile of A.
 template <int kPlanes>
-CADDIE_INLINE void store_row(F first, F second, char* out) {
-  auto a = reinterpret_cast<__m512>(first);
-  auto b = reinterpret_cast<__m512>(second);
-  for (int plane = 0; plane < kPlanes; ++plane) {
-    _mm512_store_si512(out + plane * kPlaneBytes, in_order<kPlanes>(a, b));
-    if (plane + 1 == kPlanes) break;
-    a = _mm512_sub_ps(a, cut(a));
-    b = _mm512_sub_ps(b, cut(b));
-  }
-}
+CADDIE_INLINE void store_pair(F first, F second, char* out) { store_planes<kPlanes, true>(first, second, out); }
+template <int kPlanes>
+CADDIE_INLINE void store_row(F first, F second, char* out) { store_planes<kPlanes, false>(first, second, out); }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

@@ -28,8 +28,8 @@ struct Fetching {
 
 // c[32][32] (+)= panel of A * panel of B.
 template <int kPlanes>
-CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, float* c, std::int64_t ldc, bool add,
-                                   Fetching fetching) {
+CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, float* c, std::int64_t ldc,
+                                   bool add, Fetching fetching) {
   if (add) {
     load_c(c, ldc);
   } else {
@@ -94,7 +94,7 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
       multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, fetching);
       copy_block(edge, kPanel, height, width, to, ldc);
     }
-    if (finishes) finish(part_of(epilogue, i, j, ldc), height, width, to, ldc);
+    if (finishes) finish(epilogue.at(i, j, ldc), height, width, to, ldc);
   };
   for_parts<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, steps, c, ldc, upcoming, make);
 }
@@ -108,7 +108,7 @@ void multiply_narrow(const float* packed_a, const float* packed_b, std::int64_t 
   const auto make = [&](const char* a, const char* b, std::int64_t i, std::int64_t j, std::int64_t height,
                         std::int64_t width, const Fetching& fetching) {
     multiply_panels<1>(a, b, steps, sums, kPanel, false, fetching);
-    finish_rows(part_of(epilogue, i, j, ldc), height, width, {sums, kPanel, nullptr, c + i * ldc + j, ldc});
+    finish_rows(epilogue.at(i, j, ldc), height, width, {sums, kPanel, nullptr, c + i * ldc + j, ldc});
   };
   for_parts<1>(packed_a, packed_b, panel_stride, rows, columns, steps, c, ldc, upcoming, make);
 }

@@ -37,7 +37,8 @@ CADDIE_INLINE std::int64_t panel_bytes(std::int64_t depth) {
 // ---- numbers to planes ----------------------------------------------------------------------------------------------
 
 CADDIE_INLINE __m512 cut(__m512 x) {
-  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(static_cast<int>(0xFFFF0000U))));
+  return _mm512_castsi512_ps(
+      _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(static_cast<int>(0xFFFF0000U))));
 }
 // What is left after the first plane; 0 where x is not finite.
 CADDIE_INLINE __m512 rest_of(__m512 x) {
@@ -54,8 +55,9 @@ CADDIE_INLINE __m512i rounded(__m512 a, __m512 b) {  // a, then b
 template <int kPlanes>
 CADDIE_INLINE __m512i pairs(__m512 a, __m512 b) {
   if constexpr (kPlanes == 1) {
-    alignas(64) static constexpr std::uint16_t kInTurn[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                              8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    alignas(64) static constexpr std::uint16_t kInTurn[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                              21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                              11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     return _mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), rounded(a, b));
   } else {
     const __m512i low = _mm512_maskz_srli_epi32(0xffff, _mm512_castps_si512(a), 16);  // masked: GCC 12 warns otherwise
@@ -68,8 +70,9 @@ CADDIE_INLINE __m512i in_order(__m512 a, __m512 b) {
   if constexpr (kPlanes == 1) {
     return rounded(a, b);
   } else {
-    alignas(64) static constexpr std::uint16_t kOdd[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
-                                                           33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+    alignas(64) static constexpr std::uint16_t kOdd[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
+                                                           23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,
+                                                           45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
     return _mm512_permutex2var_epi16(_mm512_castps_si512(a), _mm512_load_si512(kOdd), _mm512_castps_si512(b));
   }
 }
@@ -95,8 +98,8 @@ CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
 }
 
 // One tile in all planes: 16 lines (rows of A, columns of B) of 32 numbers along the depth, from element (line, k) at
-// source[line * ld + k], or source[k * ld + line] if kDepthIsRow. Stored line by line, or if kByDepth by pairs along the
-// depth; missing lines and depths are 0.
+// source[line * ld + k], or source[k * ld + line] if kDepthIsRow. Stored line by line, or if kByDepth by pairs along
+// the depth; missing lines and depths are 0.
 template <int kPlanes, bool kDepthIsRow, bool kByDepth, class Number>
 CADDIE_INLINE void pack_tile(const Number* source, std::int64_t ld, std::int64_t lines, std::int64_t depth, char* out) {
   __m512 even[kTile];
@@ -154,7 +157,8 @@ void pack_rows(const Number* a, std::int64_t lda, bool transposed, std::int64_t 
 }
 // Columns of B: from b[k * ldb + column], or b[column * ldb + k] if transposed.
 template <int kPlanes, class Number>
-void pack_columns(const Number* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, char* out) {
+void pack_columns(const Number* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns,
+                  char* out) {
   (transposed ? pack<kPlanes, false, true, Number> : pack<kPlanes, true, true, Number>)(b, ldb, depth, columns, out);
 }
 

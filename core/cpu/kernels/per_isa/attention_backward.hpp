@@ -56,7 +56,6 @@ inline void load_block(const AttentionBackward& args, const BackwardSpace& space
   const AttentionShape& s = args.shape;
   const float* q = head_of(args.q, batch, head) + block.first * args.q.position_stride;
   const float* dy = head_of(args.dy, batch, head) + block.first * args.dy.position_stride;
-  const float* y = head_of(args.y, batch, head) + block.first * args.y.position_stride;
   for (std::int64_t p = 0; p < kBlockPanels; ++p) {
     const std::int64_t count = most(0, least(kPanel, block.count - p * kPanel));
     if (count == 0) break;
@@ -67,19 +66,9 @@ inline void load_block(const AttentionBackward& args, const BackwardSpace& space
   }
   gemm_table.pack_b(q, args.q.position_stride, false, block.count, s.dim, space.query);
   gemm_table.pack_b(dy, args.dy.position_stride, false, block.count, s.dim, space.dy);
-  const std::int64_t at = (batch * s.heads + head) * s.queries + block.first;
   for (std::int64_t t = 0; t < kBlock; ++t) {
-    block.lse2[t] = 0.0F;
-    block.delta[t] = 0.0F;
-    if (t >= block.count) continue;
-    const float* a = dy + t * args.dy.position_stride;
-    const float* b = y + t * args.y.position_stride;
-    F sum{};
-    std::int64_t d = 0;
-    for (; d + kLanes <= s.dim; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
-    if (d < s.dim) sum = fma(load_first(a + d, s.dim - d), load_first(b + d, s.dim - d), sum);
-    block.lse2[t] = args.lse[at + t] * kLog2E;
-    block.delta[t] = sum_lanes(sum) - (args.d_lse != nullptr ? args.d_lse[at + t] : 0.0F);
+    block.lse2[t] = block.delta[t] = 0.0F;
+    if (t < block.count) load_row_numbers(args, batch, head, block.first + t, block.lse2[t], block.delta[t]);
   }
 }
 
@@ -191,14 +180,6 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
   transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
 }
 
-inline void copy_out(const float* from, std::int64_t count, std::int64_t dim, float* to, std::int64_t stride) {
-  for (std::int64_t j = 0; j < count; ++j, from += padded_columns(dim), to += stride) {
-    std::int64_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d));
-    for (; d < dim; ++d) to[d] = from[d];
-  }
-}
-
 inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
   const AttentionShape& s = args.shape;
   const BackwardSpace space(s, base);
@@ -219,8 +200,8 @@ inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std
       backward_block(args, space, batch, head, block);
     }
   }
-  copy_out(space.dk, s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
-  copy_out(space.dv, s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+  copy_out(space.dk, padded_columns(s.dim), s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
+  copy_out(space.dv, padded_columns(s.dim), s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

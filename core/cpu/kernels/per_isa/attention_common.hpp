@@ -51,6 +51,70 @@ inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, 
   }
 }
 
+// Rows of length dim, `ld` apart, to where they belong.
+inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float* to,
+                     std::int64_t stride) {
+  for (std::int64_t j = 0; j < count; ++j, from += ld, to += stride) {
+    std::int64_t d = 0;
+    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d));
+    for (; d < dim; ++d) to[d] = from[d];
+  }
+}
+
+// Running maximum and sum of each query of a panel, of scores in units of log2.
+struct Softmax {
+  F maximum[kPanelVectors];
+  F sum[kPanelVectors];
+};
+
+CADDIE_INLINE Softmax nothing_seen() {
+  Softmax state;
+  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+    state.maximum[v] = splat(-__builtin_inff());
+    state.sum[v] = F{};
+  }
+  return state;
+}
+
+// Sums output[dim][kPanel] of the panel of queries that begins at `first` -> y and lse.
+inline void finish_panel(const AttentionForward& args, const Softmax& state, std::int64_t batch, std::int64_t head,
+                         std::int64_t first, std::int64_t count, float* output) {
+  const AttentionShape& s = args.shape;
+  float* lse = args.lse + (batch * s.heads + head) * s.queries + first;
+  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+    const I none = state.sum[v] == F{};
+    const F factor = select(none, F{}, splat(1.0F) / state.sum[v]);
+    for (std::int64_t d = 0; d < s.dim; ++d) {
+      float* p = output + d * kPanel + v * kLanes;
+      store(p, load(p) * factor);
+    }
+    const F sums = fma(state.maximum[v], splat(kLn2), logarithm(state.sum[v]));
+    const std::int64_t lanes = least(kLanes, count - v * kLanes);
+    if (lanes == kLanes) {
+      store(lse + v * kLanes, sums);
+    } else if (lanes > 0) {
+      store_first(lse + v * kLanes, sums, lanes);
+    }
+  }
+  transpose_out(output, kPanel, count, s.dim, head_of(args.y, batch, head) + first * args.y.position_stride,
+                args.y.position_stride);
+}
+
+// What the slopes of query `t` of the head need beside its scores: lse in units of log2, and delta = dY.Y - d_lse.
+inline void load_row_numbers(const AttentionBackward& args, std::int64_t batch, std::int64_t head, std::int64_t t,
+                             float& lse2, float& delta) {
+  const AttentionShape& s = args.shape;
+  const float* a = head_of(args.dy, batch, head) + t * args.dy.position_stride;
+  const float* b = head_of(args.y, batch, head) + t * args.y.position_stride;
+  const std::int64_t at = (batch * s.heads + head) * s.queries + t;
+  F sum{};
+  std::int64_t d = 0;
+  for (; d + kLanes <= s.dim; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
+  if (d < s.dim) sum = fma(load_first(a + d, s.dim - d), load_first(b + d, s.dim - d), sum);
+  lse2 = args.lse[at] * kLog2E;
+  delta = sum_lanes(sum) - (args.d_lse != nullptr ? args.d_lse[at] : 0.0F);
+}
+
 // Which keys of a tile a panel of queries sees.
 class Mask {
  public:

@@ -24,12 +24,6 @@ struct ForwardSpace {
 
 inline std::int64_t forward_floats(const AttentionShape& s) { return ForwardSpace(s, nullptr).carver.used(); }
 
-// Running maximum and sum of each query of a panel, in units of log2.
-struct Softmax {
-  F maximum[kPanelVectors];
-  F sum[kPanelVectors];
-};
-
 CADDIE_INLINE void hide(const Mask& mask, std::int64_t key, std::int64_t count, float* scores) {
   const F hidden = splat(-__builtin_inff());
   for (std::int64_t j = 0; j < count; ++j) {
@@ -96,11 +90,7 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace& spac
   transpose_in(head_of(args.q, batch, head) + first * args.q.position_stride, args.q.position_stride, count, s.dim,
                s.scale * kLog2E, space.query);
   for (std::int64_t i = 0; i < s.dim * kPanel; i += kLanes) store(space.output + i, F{});
-  Softmax state;
-  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    state.maximum[v] = splat(-__builtin_inff());
-    state.sum[v] = F{};
-  }
+  Softmax state = nothing_seen();
   for (std::int64_t key = 0; key < mask.keys_end(); key += kKeyTile) {
     const std::int64_t keys = least(kKeyTile, mask.keys_end() - key);
     const Mask::Tile seen = mask.classify(key, keys);
@@ -114,24 +104,7 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace& spac
     exponentiate(space.scores, keys, state, rescale);
     add_values(space, s, key, keys, rescale);
   }
-  float* lse = args.lse + (batch * s.heads + head) * s.queries + first;
-  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    const I none = state.sum[v] == F{};
-    const F factor = select(none, F{}, splat(1.0F) / state.sum[v]);
-    for (std::int64_t d = 0; d < s.dim; ++d) {
-      float* p = space.output + d * kPanel + v * kLanes;
-      store(p, load(p) * factor);
-    }
-    const F sums = fma(state.maximum[v], splat(kLn2), logarithm(state.sum[v]));
-    const std::int64_t lanes = least(kLanes, count - v * kLanes);
-    if (lanes == kLanes) {
-      store(lse + v * kLanes, sums);
-    } else if (lanes > 0) {
-      store_first(lse + v * kLanes, sums, lanes);
-    }
-  }
-  transpose_out(space.output, kPanel, count, s.dim, head_of(args.y, batch, head) + first * args.y.position_stride,
-                args.y.position_stride);
+  finish_panel(args, state, batch, head, first, count, space.output);
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

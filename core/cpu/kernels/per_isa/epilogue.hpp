@@ -73,14 +73,4 @@ inline void finish(const Epilogue& e, std::int64_t rows, std::int64_t columns, f
   finish_rows(e, rows, columns, {c, ldc, c, nullptr, ldc});
 }
 
-// That of the part that begins at (row, column).
-CADDIE_INLINE Epilogue part_of(const Epilogue& e, std::int64_t row, std::int64_t column, std::int64_t ldc) {
-  Epilogue part = e;
-  if (part.addend != nullptr) part.addend += row * ldc + column;
-  if (part.before != nullptr) part.before += row * ldc + column;
-  if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
-  if (part.bias != nullptr) part.bias += column;
-  return part;
-}
-
 }  // namespace caddie::cpu::CADDIE_ISA

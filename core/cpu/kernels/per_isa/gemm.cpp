@@ -119,7 +119,7 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     const Upcoming panel{reinterpret_cast<const char*>(packed_b + panel_stride), j + kTileColumns < columns ? 1 : 0,
                          4 * kTileColumns * depth, 0};
     run(packed_a, rows, t, prefetcher, Prefetcher(panel, most(rows / kTileRows, 1)));
-    if (finishes) finish(part_of(epilogue, 0, j, ldc), rows, width, c + j, ldc);
+    if (finishes) finish(epilogue.at(0, j, ldc), rows, width, c + j, ldc);
   }
 }
 

@@ -9,6 +9,7 @@ extern const RowTable row_table;
 extern const MathTable math_table;
 extern const CeilingTable ceiling_table;
 
-const KernelTable table{&gemm_table, &gemm_table, &attention_table, &attention_table, &loss_table, &row_table, &math_table, &ceiling_table};
+const KernelTable table{&gemm_table, &gemm_table, &attention_table, &attention_table,
+                        &loss_table, &row_table,  &math_table,      &ceiling_table};
 
 }  // namespace caddie::cpu::CADDIE_ISA
