@@ -13,7 +13,8 @@
 namespace caddie::cli {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(2);
+// On a busy machine the first process takes seconds to say what all have found, and the launcher to end the others.
+constexpr auto kPatience = std::chrono::seconds(10);
 int own_stderr = -1;  // as it was
 
 std::string kept_text() {
