@@ -62,9 +62,11 @@ class Widths {
   void keep_what_must_be_wide(const Step& step) {
     const bool copies = is_copy(graph_, step);
     const bool multiplies = !step.fused && is_product(graph_.nodes()[step.node]);
+    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
-      const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : multiplies && i < 2;
+      const bool of_product = multiplies && (i < 2 || (slopes && i + 1 == views.size()));
+      const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : of_product;
       if (!reads_narrow) stays_wide(views[i]);
     }
   }
