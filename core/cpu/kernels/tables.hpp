@@ -137,6 +137,7 @@ extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;
 extern const AttentionTable attention_table;
 extern const AttentionTable attention_bf16_table;
+extern const RowTable row_table;
 }  // namespace amx
 
 // The table of the active instruction set.

@@ -65,7 +65,11 @@ CADDIE_INLINE void sums_of(std::int64_t count, float (&totals)[kSums], Make term
 #pragma GCC unroll 4
       for (int v = 0; v < 4; ++v) add(v, terms(i + v * kLanes, static_cast<std::int64_t>(kLanes)));
     }
-    for (int v = 0; i < end; i += kLanes, ++v) add(v, terms(i, least(kLanes, end - i)));
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      if (i < end) add(v, terms(i, least(kLanes, end - i)));
+      i += kLanes;
+    }
     for (int s = 0; s < kSums; ++s) totals[s] += sum_lanes((sums[s][0] + sums[s][1]) + (sums[s][2] + sums[s][3]));
   }
 }
