@@ -1,5 +1,8 @@
 // Precision::bf16 on the processor against the reference in f32: factors of products are rounded to 8 bits (2^-9 = 0.2
 // %) where the processor multiplies those faster, sums and values are not.
+#include "core/cpu/compiled_graph.hpp"
+#include "core/cpu/kernels/gemm.hpp"
+#include "tests/bench/gpt.hpp"
 #include "tests/cpu/op_cases.hpp"
 #include "tests/cpu/small_model.hpp"
 
@@ -43,6 +46,39 @@ TEST(CpuBf16, ATrainingStepIsCloseToTheReferenceAndTheSameForAnyNumberOfThreads)
   }
   for (const int threads : {2, 3, 4}) {
     EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 2}, Precision::bf16), one) << threads;
+  }
+}
+
+// What the norms of a graph read and write.
+double bytes_of_norms(const Graph& graph, Factors factors) {
+  const auto compiled = CompiledGraph::compile(
+      graph, {.threads = 1, .factors = factors, .prepares = false, .changing_leaves = {}, .summed_leaves = {}});
+  EXPECT_TRUE(compiled) << (compiled ? "" : compiled.error().message());
+  double bytes = 0;
+  for (const CompiledGraph::PlacedStep& placed : (*compiled)->steps()) {
+    if (std::string_view(placed.step->cost().group) == "norm") bytes += placed.step->cost().bytes;
+  }
+  return bytes;
+}
+
+TEST(CpuBf16, LayerNormsAreCloseToTheReferenceAndPassBfloat16On) {
+  const bench::GptSizes n{.layers = 2, .dim = 64, .heads = 4, .context = 256, .vocab = 130, .batch = 4};
+  const auto graph = bench::gpt_gradient_graph(n);
+  ASSERT_TRUE(graph) << graph.error().message();
+  const Contents leaves = model_leaves(*graph, ModelSizes{.vocab = 130});
+  const Contents one = run_cpu(*graph, leaves, 1, {}, Precision::bf16);
+  const Contents expected = run_reference(*graph, leaves);
+  EXPECT_LT(relative_error(one, expected, "loss"), 0.003);
+  for (const graph::Output& output : graph->outputs()) {
+    EXPECT_LT(relative_error(one, expected, output.name), 0.04) << output.name;
+  }
+  for (const int threads : {2, 3, 4}) EXPECT_EQ(run_cpu(*graph, leaves, threads, {}, Precision::bf16), one) << threads;
+  const double wide = bytes_of_norms(*graph, Factors::f32);
+  const double narrow = bytes_of_norms(*graph, Factors::bf16);
+  if (takes_narrow(Factors::bf16)) {
+    EXPECT_LT(narrow, 0.8 * wide);
+  } else {
+    EXPECT_EQ(narrow, wide);
   }
 }
 
