@@ -22,10 +22,10 @@ bool is_norm(const Node& node) {
   return node.op == Op::rms_norm || node.op == Op::rms_norm_backward || node.op == Op::layer_norm ||
          node.op == Op::layer_norm_backward;
 }
-// x, and dy behind all other inputs of a gradient.
-bool is_row_of_norm(const Node& node, std::size_t input) {
+// x, dy behind all other inputs of a gradient, and what is added to it.
+bool is_row_of_norm(const Step& step, const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
-  return is_norm(node) && (input == 0 || (is_gradient && input + 1 == node.inputs.size()));
+  return is_norm(node) && (input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size()));
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
@@ -65,7 +65,7 @@ class Widths {
     if (graph_.dtype(value) != graph::DType::f32 || graph_.shape(value).elements() < kLeastElements) return false;
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
-    if (is_norm(node)) return value == node.first_output;
+    if (is_norm(node)) return value == step.writes.front();
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
@@ -77,7 +77,7 @@ class Widths {
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
       const bool of_product = multiplies && (i < 2 || (slopes && i + 1 == views.size()));
-      const bool of_norm = !step.fused && is_row_of_norm(graph_.nodes()[step.node], i);
+      const bool of_norm = !step.fused && is_row_of_norm(step, graph_.nodes()[step.node], i);
       const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : of_product || of_norm;
       if (!reads_narrow) stays_wide(views[i]);
     }
