@@ -23,10 +23,11 @@ bool is_of_rows(Op op) {
   return op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm || op == Op::layer_norm_backward ||
          op == Op::rope;
 }
-// x, and dy behind all other inputs of a gradient.
-bool is_row_input(const Node& node, std::size_t input) {
+// x, dy behind all other inputs of a gradient, and what is added to it.
+bool is_row_input(const Step& step, const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
-  return is_of_rows(node.op) && (input == 0 || (is_gradient && input + 1 == node.inputs.size()));
+  return is_of_rows(node.op) &&
+         (input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size()));
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
@@ -66,7 +67,7 @@ class Widths {
     if (graph_.dtype(value) != graph::DType::f32 || graph_.shape(value).elements() < kLeastElements) return false;
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
-    if (is_of_rows(node.op)) return value == node.first_output;
+    if (is_of_rows(node.op)) return value == step.writes.front();
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
@@ -78,7 +79,7 @@ class Widths {
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
       const bool of_product = multiplies && (i < 2 || (slopes && i + 1 == views.size()));
-      const bool of_rows = !step.fused && is_row_input(graph_.nodes()[step.node], i);
+      const bool of_rows = !step.fused && is_row_input(step, graph_.nodes()[step.node], i);
       const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : of_product || of_rows;
       if (!reads_narrow) stays_wide(views[i]);
     }
