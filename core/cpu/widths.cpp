@@ -20,6 +20,11 @@ constexpr std::int64_t kLeastElements = 4096;  // smaller ones stay in the cache
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
 
+bool is_attention(const Node& node) { return node.op == Op::attention || node.op == Op::attention_backward; }
+
+// Queries, keys, values and what has their shapes: not lse, not segments.
+bool are_heads(const Graph& graph, Value value) { return graph.shape(value).rank() == 4; }
+
 // A single movement: it has a step of its own that knows f32 only.
 bool is_copy(const Graph& graph, const Step& step) {
   return step.fused && step.group.members.size() == 1 && graph::moves_only(graph, graph.nodes()[step.node]);
@@ -55,18 +60,21 @@ class Widths {
     if (graph_.dtype(value) != graph::DType::f32 || graph_.shape(value).elements() < kLeastElements) return false;
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
+    if (is_attention(node)) return are_heads(graph_, value);
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
   // Elementwise steps read narrow values in order only.
   void keep_what_must_be_wide(const Step& step) {
-    const bool copies = is_copy(graph_, step);
-    const bool multiplies = !step.fused && is_product(graph_.nodes()[step.node]);
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
-      const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : multiplies && i < 2;
-      if (!reads_narrow) stays_wide(views[i]);
+      if (!reads_narrow(step, i, views[i])) stays_wide(views[i]);
     }
+  }
+  [[nodiscard]] bool reads_narrow(const Step& step, std::size_t input, const View& view) const {
+    if (step.fused) return !is_copy(graph_, step) && view.is_dense();
+    const Node& node = graph_.nodes()[step.node];
+    return is_product(node) ? input < 2 : is_attention(node) && are_heads(graph_, node.inputs[input]);
   }
 
   const Graph& graph_;

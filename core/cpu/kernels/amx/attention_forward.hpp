@@ -102,8 +102,7 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlan
   const std::int64_t count = least(kPanel, s.queries - first);
   const Mask mask(s, batch, first, count);
   const std::int64_t dims = padded(s.dim);
-  pack_columns<kPlanes>(head_of(args.q, batch, head) + first * args.q.position_stride, args.q.position_stride, true,
-                        s.dim, count, space.query);
+  pack_right<kPlanes>(args.q, place_of(args.q, batch, first, head), true, count, s.dim, space.query);
   for (std::int64_t i = 0; i < dims * kPanel; i += kLanes) store(space.output + i, F{});
   Softmax state = nothing_seen();
   const float scale = s.scale * kLog2E;
@@ -149,8 +148,8 @@ void forward(const AttentionForward& args, std::int64_t batch, std::int64_t kv_h
   const ForwardSpace<kPlanes> space(s, base);
   if (begin == end) return;
   const TileUnit unit;
-  pack_rows<kPlanes>(head_of(args.k, batch, kv_head), args.k.position_stride, false, s.keys, s.dim, space.keys);
-  pack_rows<kPlanes>(head_of(args.v, batch, kv_head), args.v.position_stride, true, s.dim, s.keys, space.values);
+  pack_left<kPlanes>(args.k, place_of(args.k, batch, 0, kv_head), false, s.keys, s.dim, space.keys);
+  pack_left<kPlanes>(args.v, place_of(args.v, batch, 0, kv_head), true, s.keys, s.dim, space.values);
   const std::int64_t panels = query_panels(s);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t head = kv_head * (s.heads / s.kv_heads) + i / panels;

@@ -176,8 +176,7 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
     add_rows(space.probabilities, keys, block.count, space.dy, s.dim, space.dv + key * ld);
     add_rows(space.slopes, keys, block.count, space.query, s.dim, space.dk + key * ld);
   }
-  float* dq = head_of(args.dq, batch, head) + block.first * args.dq.position_stride;
-  transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
+  transpose_out(space.dq_t, kBlock, block.count, s.dim, args.dq, place_of(args.dq, batch, block.first, head));
 }
 
 inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
@@ -200,8 +199,8 @@ inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std
       backward_block(args, space, batch, head, block);
     }
   }
-  copy_out(space.dk, padded_columns(s.dim), s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
-  copy_out(space.dv, padded_columns(s.dim), s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+  copy_out(space.dk, padded_columns(s.dim), s.keys, s.dim, args.dk, place_of(args.dk, batch, 0, kv_head));
+  copy_out(space.dv, padded_columns(s.dim), s.keys, s.dim, args.dv, place_of(args.dv, batch, 0, kv_head));
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention
