@@ -54,6 +54,15 @@ bool reads_view(const Graph& graph, const Node& node, std::size_t input, const V
   return side_of(view, contraction_of(graph, node), input).has_value();
 }
 
+Activation activation_of(graph::Activation activation) {
+  switch (activation) {
+    case graph::Activation::relu: return Activation::relu;
+    case graph::Activation::gelu: return Activation::gelu;
+    case graph::Activation::squared_relu: return Activation::squared_relu;
+    default: return Activation::none;
+  }
+}
+
 class MatrixStep final : public CpuStep {
  public:
   MatrixStep(const CompileInput& input, const graph::Step& step)
@@ -77,6 +86,7 @@ class MatrixStep final : public CpuStep {
     narrow_b_ = input.narrow[b_.base];
     narrow_c_ = input.narrow[value_];
     narrow_before_ = before_ != 0 && input.narrow[before_];
+    narrow_slope_ = slope_at_.base != 0 && input.narrow[slope_at_.base];
     bytes_ = bytes_of_all(input.graph, node) - bytes_saved(input);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
       packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
@@ -162,22 +172,26 @@ class MatrixStep final : public CpuStep {
     addend_ = found.addend;
     bias_ = found.bias;
     before_ = found.before;
+    slope_at_ = found.slope_at;
     product_.epilogue.alpha = static_cast<float>(found.alpha);
     product_.epilogue.beta = static_cast<float>(found.beta);
-    product_.epilogue.activation = found.activation == graph::Activation::gelu   ? Activation::gelu
-                                   : found.activation == graph::Activation::relu ? Activation::relu
-                                                                                 : Activation::none;
+    product_.epilogue.activation = activation_of(found.activation);
+    product_.epilogue.leak = static_cast<float>(found.leak);
   }
   // Of a call whose result begins at element `at`.
   void set_memory(const RunContext& context, std::int64_t at, Gemm& product) const {
     if (scale_.base != 0) product.epilogue.alpha = *context.read(scale_);
     if (addend_.base != 0) product.epilogue.addend = context.read(addend_) + at;
     if (bias_.base != 0) product.epilogue.bias = context.read(bias_);
-    if (before_ == 0) return;
-    if (narrow_before_) {
+    if (before_ != 0 && narrow_before_) {
       product.epilogue.narrow_before = context.write_narrow(before_) + at;
-    } else {
+    } else if (before_ != 0) {
       product.epilogue.before = context.write(before_) + at;
+    }
+    if (slope_at_.base != 0 && narrow_slope_) {
+      product.epilogue.narrow_slope_at = context.read_narrow(slope_at_.base) + slope_at_.offset + at;
+    } else if (slope_at_.base != 0) {
+      product.epilogue.slope_at = context.read(slope_at_) + at;
     }
   }
 
@@ -218,11 +232,12 @@ class MatrixStep final : public CpuStep {
   }
 
   View a_, b_;
-  View scale_{}, addend_{}, bias_{};  // of the epilogue; base 0: none
+  View scale_{}, addend_{}, bias_{}, slope_at_{};  // of the epilogue; base 0: none
   graph::Value value_ = 0;            // the result
   graph::Value before_ = 0;
   bool has_epilogue_ = false;
   bool narrow_a_ = false, narrow_b_ = false, narrow_c_ = false, narrow_before_ = false;
+  bool narrow_slope_ = false;
   int threads_;
   Gemm product_{};
   std::vector<Start> starts_;

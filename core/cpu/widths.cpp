@@ -74,7 +74,9 @@ class Widths {
   [[nodiscard]] bool reads_narrow(const Step& step, std::size_t input, const View& view) const {
     if (step.fused) return !is_copy(graph_, step) && view.is_dense();
     const Node& node = graph_.nodes()[step.node];
-    return is_product(node) ? input < 2 : is_attention(node) && are_heads(graph_, node.inputs[input]);
+    if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
+    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
+    return is_product(node) && (input < 2 || (slopes && input + 1 == graph::views_read(step).size()));
   }
 
   const Graph& graph_;

@@ -132,9 +132,10 @@ bool is_wide(const graph::Graph& graph, graph::Value value) {
 
 }  // namespace
 
-// The library wants addends of the result's type, and beta beside a factor in memory is 0 or 1.
+// The library has no squared ReLU; slopes are left to groups. It wants addends of the result's type, and beta beside a factor in memory is 0 or 1.
 bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& e, bool narrows, const Device& device) {
   if (e.activation != Activation::none && !device.fuses_activations()) return false;
+  if (e.activation == Activation::squared_relu || e.slope_at.base != 0) return false;
   if (e.addend.base == 0) return true;
   if (e.scale.base != 0 && e.beta != 1) return false;
   return !narrows || is_wide(graph, e.addend.base) == is_wide(graph, e.result);

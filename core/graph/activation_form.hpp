@@ -1,7 +1,12 @@
 // Activations that a graph spells out in elementwise operations. Inside core/graph only.
+//
+// They are known by their values, not by how they are written: an expression of few operations, computed at points of
+// [-6, 6].
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <vector>
 
 #include "core/graph/epilogue.hpp"
 #include "core/graph/fusion_views.hpp"
@@ -10,11 +15,25 @@ namespace caddie::graph {
 
 struct Activated {
   Activation activation = Activation::none;
+  double leak = 0;
   Value of = 0;
 };
 
-// What the elementwise node computes, if it is an activation of one value. GELU is known by its values, not by how it
-// is written: an expression of smooth operations, compared at points of [-6, 6].
+// What the elementwise node computes, if it is an activation of one value.
 std::optional<Activated> activation_of(const Graph& graph, const ValueViews& views, std::uint32_t node);
+
+// activation'(at) * gradient.
+struct Sloped {
+  Activation activation = Activation::none;
+  double leak = 0;
+  Value gradient = 0;
+  Value at = 0;
+  std::vector<Value> between;  // values on the way from the gradient to the node's, both left out
+};
+
+// What the elementwise node computes, if it is the derivative of an activation times a value that `is_gradient` says
+// yes to.
+std::optional<Sloped> slope_of(const Graph& graph, const ValueViews& views, std::uint32_t node,
+                               const std::function<bool(Value)>& is_gradient);
 
 }  // namespace caddie::graph

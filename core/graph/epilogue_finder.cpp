@@ -1,5 +1,7 @@
 #include "core/graph/epilogue_finder.hpp"
 
+#include <algorithm>
+
 #include "core/graph/activation_form.hpp"
 #include "core/graph/constants.hpp"
 #include "core/graph/contraction.hpp"
@@ -40,7 +42,7 @@ std::vector<Epilogue> EpilogueFinder::find(std::uint32_t node) const {
   std::vector<Epilogue> found;
   const Value value = graph_.nodes()[node].first_output;
   if (graph_.dtype(value) != DType::f32) return found;
-  for (auto& form : {activated_form(node), linear_form(value)}) {
+  for (auto& form : {activated_form(node), sloped_form(node), linear_form(value)}) {
     if (!form) continue;
     found.push_back(*form);
     found.back().result = value;
@@ -55,7 +57,29 @@ std::optional<Epilogue> EpilogueFinder::activated_form(std::uint32_t node) const
   auto form = linear_form(activated->of);
   if (!form) return std::nullopt;
   form->activation = activated->activation;
+  form->leak = activated->leak;
   form->before = activated->of;
+  return form;
+}
+
+// Nobody else reads the gradient or what is made of it; what the slope is taken at stands in memory.
+std::optional<Epilogue> EpilogueFinder::sloped_form(std::uint32_t node) const {
+  const auto is_gradient = [&](Value value) { return linear_form(value).has_value(); };
+  const auto found = slope_of(graph_, views_, node, is_gradient);
+  if (!found) return std::nullopt;
+  const auto stays_inside = [&](Value value) {
+    return !readers_.is_kept(value) && std::ranges::all_of(readers_.of(value), [&](const Reader& reader) {
+      const Value read_by = graph_.nodes()[reader.node].first_output;
+      return reader.node == node || std::ranges::find(found->between, read_by) != found->between.end();
+    });
+  };
+  if (!stays_inside(found->gradient) || !std::ranges::all_of(found->between, stays_inside)) return std::nullopt;
+  const std::uint32_t maker = graph_.info(found->at).node;
+  if (readers_.is_fusible(maker) && !linear_form(found->at)) return std::nullopt;
+  auto form = linear_form(found->gradient);
+  form->activation = found->activation;
+  form->leak = found->leak;
+  form->slope_at = views_.all()[found->at];
   return form;
 }
 

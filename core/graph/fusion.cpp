@@ -46,7 +46,7 @@ class StepMaker {
   void add_product(Step& step, const Epilogue& epilogue) const {
     step.node = epilogue.product;
     for (const Value input : graph_.nodes()[step.node].inputs) step.inputs.push_back(views_.all()[input]);
-    for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias}) {
+    for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias, epilogue.slope_at}) {
       if (view.base != 0) step.inputs.push_back(view);
     }
     step.writes.push_back(epilogue.result);

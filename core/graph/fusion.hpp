@@ -51,7 +51,7 @@ struct Step {
   bool fused = false;
   std::uint32_t node = 0;     // the single node, or the last member
   FusedGroup group;
-  std::vector<View> inputs;   // of a single node, in its order; then the epilogue's scale, addend and bias
+  std::vector<View> inputs;   // of a single node, in its order; then what the epilogue reads
   std::vector<Value> writes;  // values that get memory here
   // Of a product that makes more than its own value. Its result may stand where the addend stood.
   std::optional<Epilogue> epilogue = std::nullopt;

@@ -66,7 +66,7 @@ bool Grouping::becomes_epilogue(std::uint32_t node) {
 // the activation is taken of is made by the same step if anybody still reads it.
 void Grouping::absorb(std::uint32_t node, Epilogue epilogue) {
   for (const Value input : graph_.nodes()[epilogue.product].inputs) readers_.add(node, views_.all()[input].base);
-  for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias}) {
+  for (const View& view : {epilogue.scale, epilogue.addend, epilogue.bias, epilogue.slope_at}) {
     if (view.base != 0) readers_.add(node, view.base);
   }
   readers_.drop(node);

@@ -20,8 +20,8 @@
 
 namespace caddie::cpu {
 
-// gelu: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-enum class Activation { none, relu, gelu };
+// gelu: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). squared_relu: max(x, leak x)^2.
+enum class Activation { none, relu, gelu, squared_relu };
 
 // One operand. Element (row, column) of the matrix as it enters the product is data[row * ld + column], or
 // data[column * ld + row] if transposed. ld counts floats; consecutive matrices are batch_stride floats apart (0: all
@@ -34,16 +34,20 @@ struct Operand {
   const std::uint16_t* narrow = nullptr;  // instead of data: in bfloat16, where takes_narrow() allows
 };
 
-// C = activation(alpha AB + beta addend + bias), made of finished parts of AB while they are in the cache. The addend
-// may be C itself; then C is scaled beforehand unless beta is alpha.
+// C = activation(alpha AB + beta addend + bias), or activation'(slope_at) (alpha AB + beta addend + bias), made of
+// finished parts of AB while they are in the cache. The addend may be C itself; then C is scaled beforehand unless beta
+// is alpha.
 struct Epilogue {
   float alpha = 1;
   float beta = 1;
   const float* addend = nullptr;  // [M, N] with C's strides
   const float* bias = nullptr;    // [N]
   Activation activation = Activation::none;
+  float leak = 0;
   float* before = nullptr;        // [M, N] with C's strides: what the activation is taken of, if wanted
   std::uint16_t* narrow_before = nullptr;  // the same in bfloat16
+  const float* slope_at = nullptr;         // [M, N] with C's strides; none of relu
+  const std::uint16_t* narrow_slope_at = nullptr;
 
   // Always inline, as these are compiled for several instruction sets.
   [[nodiscard, gnu::always_inline]] bool is_plain() const {
@@ -56,6 +60,8 @@ struct Epilogue {
     if (part.addend != nullptr) part.addend += row * ldc + column;
     if (part.before != nullptr) part.before += row * ldc + column;
     if (part.narrow_before != nullptr) part.narrow_before += row * ldc + column;
+    if (part.slope_at != nullptr) part.slope_at += row * ldc + column;
+    if (part.narrow_slope_at != nullptr) part.narrow_slope_at += row * ldc + column;
     if (part.bias != nullptr) part.bias += column;
     return part;
   }

@@ -200,6 +200,22 @@ TEST_P(GemmTest, Batches) {
   }
 }
 
+double activated(Activation activation, double x, double leak) {
+  switch (activation) {
+    case Activation::none: return x;
+    case Activation::relu: return std::max(x, 0.0);
+    case Activation::gelu: return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::squared_relu: return std::pow(std::max(x, leak * x), 2);
+  }
+  return 0;
+}
+
+// By differences.
+double slope_of(Activation activation, double x, double leak) {
+  constexpr double kStep = 1e-5;
+  return (activated(activation, x + kStep, leak) - activated(activation, x - kStep, leak)) / (2 * kStep);
+}
+
 // activation(alpha ab + beta addend + bias) of every way a product is cut up, with rows apart and in place.
 TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
   for (const Case& what :
@@ -210,23 +226,33 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
     const std::vector<double> sums = problem.expected(Factors::f32);
     const std::vector<float> addend = normals(static_cast<std::int64_t>(problem.c.size()), 8);
     const std::vector<float> bias = normals(what.n, 9);
-    for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu}) {
+    for (const Activation activation :
+         {Activation::none, Activation::relu, Activation::gelu, Activation::squared_relu}) {
       std::vector<float> before(problem.c.size());
       std::vector<float> want_before(problem.c.size());
       std::vector<double> want(problem.c.begin(), problem.c.end());
       problem.for_elements([&](std::size_t at, std::size_t column) {
         const double x = 0.5 * sums[at] - 2.0 * addend[at] + bias[column];
         want_before[at] = static_cast<float>(x);
-        want[at] = activation == Activation::none ? x
-                   : activation == Activation::relu
-                       ? std::max(x, 0.0)
-                       : x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        want[at] = activated(activation, x, 0.25);
       });
       const Epilogue epilogue{.alpha = 0.5F, .beta = -2, .addend = addend.data(), .bias = bias.data(),
-                              .activation = activation, .before = before.data()};
+                              .activation = activation, .leak = 0.25F, .before = before.data()};
       const std::vector<float> one = problem.run(1, Factors::f32, epilogue);
       expect_close(one, want, 1e-4, 1e-6, what.text());
       expect_close(before, std::vector<double>(want_before.begin(), want_before.end()), 1e-4, 1e-6, what.text());
+      EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, epilogue)));
+    }
+    for (const Activation activation : {Activation::gelu, Activation::squared_relu}) {
+      const std::vector<float> at = normals(static_cast<std::int64_t>(problem.c.size()), 10);
+      std::vector<double> want(problem.c.begin(), problem.c.end());
+      problem.for_elements([&](std::size_t i, std::size_t column) {
+        want[i] = (sums[i] + bias[column]) * slope_of(activation, at[i], 0.5);
+      });
+      const Epilogue epilogue{
+          .bias = bias.data(), .activation = activation, .leak = 0.5F, .slope_at = at.data()};
+      const std::vector<float> one = problem.run(1, Factors::f32, epilogue);
+      expect_close(one, want, 1e-4, 1e-6, what.text());
       EXPECT_TRUE(same_bits(one, problem.run(3, Factors::f32, epilogue)));
     }
     for (const float beta : {0.5F, 3.0F}) {  // the addend is what stands in C
@@ -264,6 +290,15 @@ TEST_P(GemmTest, NarrowOperandsAndResults) {
     const Epilogue epilogue{
         .alpha = 2, .bias = bias.data(), .activation = Activation::relu, .narrow_before = before.data()};
     problem.run_narrow(epilogue, c.data());
+    const std::vector<std::uint16_t> at = narrowed(normals(static_cast<std::int64_t>(problem.c.size()), 10));
+    const std::vector<float> wide_at = widened(at);
+    std::vector<double> want_slope(problem.c.size());
+    std::vector<std::uint16_t> sloped(problem.c.size());
+    problem.for_elements([&](std::size_t i, std::size_t) {
+      want_slope[i] = sums[i] * slope_of(Activation::gelu, wide_at[i], 0);
+    });
+    problem.run_narrow({.activation = Activation::gelu, .narrow_slope_at = at.data()}, sloped.data());
+    expect_close(widened(sloped), want_slope, 1e-5, 0.004, what.text());
     // A float32 sum near the middle of two bfloat16 numbers may round to either: 2^-8 apart.
     expect_close(widened(c), want, 1e-5, 0.004, what.text());
     expect_close(widened(before), want_before, 1e-5, 0.004, what.text());

@@ -19,45 +19,112 @@ void pack_b(const Number* b, std::int64_t ldb, bool transposed, std::int64_t dep
 template <int kPlanes>
 constexpr std::int64_t kAhead = (kPlanes == 1 ? 3 : 1) * kStepBytes<kPlanes>;
 
-// What is fetched while two panels are multiplied.
-struct Fetching {
-  Prefetcher& soon;
-  Prefetcher& next_b;
-  Prefetcher next_c;
+// A part of C whose sums are made. Its rows are finished bit by bit while the unit makes the next part.
+class Unfinished {
+ public:
+  Unfinished() = default;
+  Unfinished(const Epilogue& epilogue, const Finishing& finishing, std::int64_t rows, std::int64_t columns,
+             std::int64_t per_call)
+      : epilogue_(epilogue), finishing_(finishing), rows_(rows), columns_(columns), per_call_(per_call) {}
+
+  CADDIE_INLINE void step() {
+    if (done_ < rows_) finish_to(least(rows_, done_ + per_call_));
+  }
+  void complete() {
+    if (done_ < rows_) finish_to(rows_);
+  }
+
+ private:
+  CADDIE_INLINE void finish_to(std::int64_t end) {
+    finish_rows(epilogue_, done_, end, columns_, finishing_);
+    done_ = end;
+  }
+
+  Epilogue epilogue_;
+  Finishing finishing_;
+  std::int64_t rows_ = 0;
+  std::int64_t columns_ = 0;
+  std::int64_t per_call_ = 0;
+  std::int64_t done_ = 0;
 };
 
-// c[32][32] (+)= panel of A * panel of B.
+// What happens while two panels are multiplied.
+struct Beside {
+  Prefetcher& soon;
+  Prefetcher& next_b;
+  Prefetcher c;
+  Prefetcher read;  // by the epilogue
+  Unfinished& before;
+};
+
+// The unit's C += panel of A * panel of B.
 template <int kPlanes>
-CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, float* c, std::int64_t ldc,
-                                   bool add, Fetching fetching) {
-  if (add) {
-    load_c(c, ldc);
-  } else {
-    clear_c();
-  }
+CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, Beside beside) {
   for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<kPlanes>, b += kStepBytes<kPlanes>) {
-    fetching.soon.step();
-    fetching.next_b.step();
-    fetching.next_c.step();
+    beside.soon.step();
+    beside.next_b.step();
+    beside.c.step();
+    beside.read.step();
     multiply_step<kPlanes, true>(a, b, a + kAhead<kPlanes>);
-  }
-  store_c(c, ldc);
-}
-
-void copy_block(const float* from, std::int64_t from_ld, std::int64_t rows, std::int64_t columns, float* to,
-                std::int64_t to_ld) {
-  for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = 0; j < columns; ++j) to[i * to_ld + j] = from[i * from_ld + j];
+    beside.before.step();
   }
 }
 
-// make(a, b, i, j, height, width, fetching) for every 32 x 32 part of C, at (i, j), with its panels of A and B.
-template <int kPlanes, class Number, class Make>
-CADDIE_INLINE void for_parts(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
-                             std::int64_t columns, std::int64_t steps, const Number* c, std::int64_t ldc,
-                             const Upcoming& upcoming, Make make) {
+// A part of C, at most kPanel x kPanel.
+struct Part {
+  std::int64_t i = 0;
+  std::int64_t j = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  [[nodiscard]] bool is_whole() const { return height == kPanel && width == kPanel; }
+};
+
+// The elements of a matrix with C's strides that stand where the part does.
+template <class Number>
+Upcoming part_of(const Number* matrix, std::int64_t ld, const Part& part) {
   constexpr auto kBytes = static_cast<std::int64_t>(sizeof(Number));
+  if (matrix == nullptr || !part.is_whole()) return {};
+  return {reinterpret_cast<const char*>(matrix + part.i * ld + part.j), kPanel, kBytes * kPanel, kBytes * ld};
+}
+
+// The largest thing that the epilogue reads for the part.
+Upcoming read_by(const Epilogue& e, std::int64_t ld, const Part& part) {
+  if (e.narrow_slope_at != nullptr) return part_of(e.narrow_slope_at, ld, part);
+  return part_of(e.slope_at != nullptr ? e.slope_at : e.addend, ld, part);
+}
+
+// The unit's C = the part of c.
+void load_part(const float* c, std::int64_t ldc, const Part& part) {
+  if (part.is_whole()) return load_c(c, ldc);
+  alignas(64) float edge[kPanel * kPanel] = {};
+  for (std::int64_t i = 0; i < part.height; ++i) {
+    for (std::int64_t j = 0; j < part.width; ++j) edge[i * kPanel + j] = c[i * ldc + j];
+  }
+  asm volatile("" : : "r"(edge) : "memory");  // compilers do not know that the unit reads it
+  load_c(edge, kPanel);
+}
+
+Finishing finishing(const float* sums, float* to, std::int64_t ldc) { return {sums, kPanel, to, nullptr, ldc}; }
+Finishing finishing(const float* sums, std::uint16_t* to, std::int64_t ldc) { return {sums, kPanel, nullptr, to, ldc}; }
+
+// C is made of 32 x 32 parts, down the columns. Parts that are more than sums go through one of two buffers.
+template <int kPlanes, class Number>
+CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, std::int64_t panel_stride,
+                                 std::int64_t rows, std::int64_t columns, std::int64_t depth, Number* c,
+                                 std::int64_t ldc, bool accumulate, const Upcoming& upcoming,
+                                 const Epilogue& epilogue) {
+  constexpr bool kIsWide = sizeof(Number) == sizeof(float);
+  const bool only_sums = kIsWide && epilogue.is_plain();
+  const TileUnit unit;
+  const std::int64_t steps = (depth + kDepth - 1) / kDepth;
   const std::int64_t panels = (rows + kPanel - 1) / kPanel;
+  const std::int64_t lines = (2 * kPanel + steps - 1) / most(steps, 1);  // enough for a part in float32
+  const auto part_at = [&](std::int64_t i, std::int64_t j) {
+    return Part{i, j, least(kPanel, rows - i), least(kPanel, columns - j)};
+  };
+  alignas(64) float sums[2][kPanel * kPanel];
+  Unfinished before;
+  int turn = 0;
   Prefetcher soon(upcoming, most((columns + kPanel - 1) / kPanel * panels * steps, 1));
   for (std::int64_t j = 0; j < columns; j += kPanel, packed_b += panel_stride) {
     const char* a = reinterpret_cast<const char*>(packed_a);
@@ -66,51 +133,43 @@ CADDIE_INLINE void for_parts(const float* packed_a, const float* packed_b, std::
                          steps * kStepBytes<kPlanes>, 0};
     Prefetcher next_b(panel, most(panels * steps, 1));
     for (std::int64_t i = 0; i < rows; i += kPanel, a += steps * kStepBytes<kPlanes>) {
-      const bool goes_on = i + 2 * kPanel <= rows;
-      const Upcoming below{reinterpret_cast<const char*>(c + (i + kPanel) * ldc + j), goes_on ? kPanel : 0,
-                           kBytes * kPanel, kBytes * ldc};
-      make(a, b, i, j, least(kPanel, rows - i), least(kPanel, columns - j),
-           Fetching{soon, next_b, Prefetcher(below, most(steps, 1))});
+      const Part part = part_at(i, j);
+      // What is stored by the unit or added to is touched with the next part, else this one is finished beside it.
+      const Part touched = !only_sums && !accumulate ? part : i + kPanel < rows ? part_at(i + kPanel, j) : part_at(0, j + kPanel);
+      Number* to = c + i * ldc + j;
+      if constexpr (kIsWide) {
+        if (accumulate) load_part(to, ldc, part);
+      }
+      if (!accumulate) clear_c();
+      multiply_panels<kPlanes>(a, b, steps,
+                               {soon, next_b, Prefetcher::paced(part_of(c, ldc, touched), lines),
+                                Prefetcher::paced(read_by(epilogue, ldc, part), lines), before});
+      if constexpr (kIsWide) {
+        if (only_sums && part.is_whole()) {
+          store_c(to, ldc);
+          continue;
+        }
+      }
+      before.complete();
+      turn = 1 - turn;
+      store_c(sums[turn], kPanel);
+      before = Unfinished(epilogue.at(i, j, ldc), finishing(sums[turn], to, ldc), part.height, part.width, lines);
     }
   }
+  before.complete();
 }
 
 template <int kPlanes>
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
               std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
               const Upcoming& upcoming, const Epilogue& epilogue) {
-  const bool finishes = !epilogue.is_plain();
-  const TileUnit unit;
-  const std::int64_t steps = (depth + kDepth - 1) / kDepth;
-  alignas(64) float edge[kPanel * kPanel];
-  const auto make = [&](const char* a, const char* b, std::int64_t i, std::int64_t j, std::int64_t height,
-                        std::int64_t width, const Fetching& fetching) {
-    float* to = c + i * ldc + j;
-    if (width == kPanel && height == kPanel) {
-      multiply_panels<kPlanes>(a, b, steps, to, ldc, accumulate, fetching);
-    } else {
-      for (float& element : edge) element = 0.0F;
-      if (accumulate) copy_block(to, ldc, height, width, edge, kPanel);
-      multiply_panels<kPlanes>(a, b, steps, edge, kPanel, accumulate, fetching);
-      copy_block(edge, kPanel, height, width, to, ldc);
-    }
-    if (finishes) finish(epilogue.at(i, j, ldc), height, width, to, ldc);
-  };
-  for_parts<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, steps, c, ldc, upcoming, make);
+  multiply_into<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, accumulate, upcoming, epilogue);
 }
 
 void multiply_narrow(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
                      std::int64_t columns, std::int64_t depth, std::uint16_t* c, std::int64_t ldc,
                      const Upcoming& upcoming, const Epilogue& epilogue) {
-  const TileUnit unit;
-  const std::int64_t steps = (depth + kDepth - 1) / kDepth;
-  alignas(64) float sums[kPanel * kPanel];
-  const auto make = [&](const char* a, const char* b, std::int64_t i, std::int64_t j, std::int64_t height,
-                        std::int64_t width, const Fetching& fetching) {
-    multiply_panels<1>(a, b, steps, sums, kPanel, false, fetching);
-    finish_rows(epilogue.at(i, j, ldc), height, width, {sums, kPanel, nullptr, c + i * ldc + j, ldc});
-  };
-  for_parts<1>(packed_a, packed_b, panel_stride, rows, columns, steps, c, ldc, upcoming, make);
+  multiply_into<1>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, false, upcoming, epilogue);
 }
 
 template <int kPlanes>

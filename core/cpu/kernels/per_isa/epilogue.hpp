@@ -7,15 +7,29 @@
 
 namespace caddie::cpu::CADDIE_ISA {
 
+CADDIE_INLINE F gelu_tanh(F x) { return hyperbolic_tangent(fma(x * x * x, splat(0.044715F), x) * splat(0.7978845608F)); }
+
 template <Activation kActivation>
-CADDIE_INLINE F activate(F x) {
+CADDIE_INLINE F activate(F x, F leak) {
   if constexpr (kActivation == Activation::relu) return select((x > F{}) | (x != x), x, F{});
-  if constexpr (kActivation == Activation::gelu) {
-    const F cube = x * x * x;
-    const F inner = fma(cube, splat(0.044715F), x) * splat(0.7978845608F);
-    return splat(0.5F) * x * (splat(1.0F) + hyperbolic_tangent(inner));
+  if constexpr (kActivation == Activation::gelu) return splat(0.5F) * x * (splat(1.0F) + gelu_tanh(x));
+  if constexpr (kActivation == Activation::squared_relu) {
+    const F bent = select(x > F{}, x, x * leak);
+    return bent * bent;
   }
   return x;
+}
+
+// The derivative at x.
+template <Activation kActivation>
+CADDIE_INLINE F slope(F x, F leak) {
+  if constexpr (kActivation == Activation::gelu) {
+    const F t = gelu_tanh(x);
+    const F inner = fma(x * x, splat(3 * 0.044715F * 0.7978845608F), splat(0.7978845608F));
+    return splat(0.5F) * (fma(x * inner, splat(1.0F) - t * t, t) + splat(1.0F));
+  }
+  if constexpr (kActivation == Activation::squared_relu) return (x + x) * select(x > F{}, splat(1.0F), leak * leak);
+  return splat(1.0F);
 }
 
 // Reads `from`, [rows, columns] of sums; writes `to` (which may be `from`) or `narrow`. All else has the strides of
@@ -28,19 +42,26 @@ struct Finishing {
   std::int64_t ld = 0;
 };
 
-template <Activation kActivation>
-inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, const Finishing& f) {
+template <Activation kActivation, bool kIsSlope>
+inline void finish_rows(const Epilogue& e, std::int64_t row, std::int64_t end, std::int64_t columns,
+                        const Finishing& f) {
   const F alpha = splat(e.alpha);
   const F beta = splat(e.beta);
-  for (std::int64_t i = 0; i < rows; ++i) {
+  const F leak = splat(e.leak);
+  for (std::int64_t i = row; i < end; ++i) {
     const std::int64_t at = i * f.ld;
     for_strips(columns, [&](std::int64_t j, std::int64_t n) {
       F x = load_some(f.from + i * f.from_ld + j, n) * alpha;
       if (e.addend != nullptr) x = fma(load_some(e.addend + at + j, n), beta, x);
       if (e.bias != nullptr) x += load_some(e.bias + j, n);
-      if (e.before != nullptr) store_some(e.before + at + j, x, n);
-      if (e.narrow_before != nullptr) store_bf16(e.narrow_before + at + j, x, n);
-      x = activate<kActivation>(x);
+      if constexpr (kIsSlope) {
+        x *= slope<kActivation>(e.slope_at != nullptr ? load_some(e.slope_at + at + j, n)
+                                                      : load_bf16(e.narrow_slope_at + at + j, n), leak);
+      } else {
+        if (e.before != nullptr) store_some(e.before + at + j, x, n);
+        if (e.narrow_before != nullptr) store_bf16(e.narrow_before + at + j, x, n);
+        x = activate<kActivation>(x, leak);
+      }
       if (f.narrow != nullptr) {
         store_bf16(f.narrow + at + j, x, n);
       } else {
@@ -51,26 +72,33 @@ inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t colum
 }
 
 // Nothing but rounding.
-inline void narrow_rows(std::int64_t rows, std::int64_t columns, const Finishing& f) {
-  for (std::int64_t i = 0; i < rows; ++i) {
+inline void narrow_rows(std::int64_t row, std::int64_t end, std::int64_t columns, const Finishing& f) {
+  for (std::int64_t i = row; i < end; ++i) {
     for_strips(columns, [&](std::int64_t j, std::int64_t n) {
       store_bf16(f.narrow + i * f.ld + j, load_some(f.from + i * f.from_ld + j, n), n);
     });
   }
 }
 
-inline void finish_rows(const Epilogue& e, std::int64_t rows, std::int64_t columns, const Finishing& f) {
-  if (f.narrow != nullptr && e.is_plain()) return narrow_rows(rows, columns, f);
+inline void finish_rows(const Epilogue& e, std::int64_t row, std::int64_t end, std::int64_t columns,
+                        const Finishing& f) {
+  if (f.narrow != nullptr && e.is_plain()) return narrow_rows(row, end, columns, f);
+  const bool is_slope = e.slope_at != nullptr || e.narrow_slope_at != nullptr;
   switch (e.activation) {
-    case Activation::none: return finish_rows<Activation::none>(e, rows, columns, f);
-    case Activation::relu: return finish_rows<Activation::relu>(e, rows, columns, f);
-    case Activation::gelu: return finish_rows<Activation::gelu>(e, rows, columns, f);
+    case Activation::none: return finish_rows<Activation::none, false>(e, row, end, columns, f);
+    case Activation::relu: return finish_rows<Activation::relu, false>(e, row, end, columns, f);
+    case Activation::gelu:
+      return is_slope ? finish_rows<Activation::gelu, true>(e, row, end, columns, f)
+                      : finish_rows<Activation::gelu, false>(e, row, end, columns, f);
+    case Activation::squared_relu:
+      return is_slope ? finish_rows<Activation::squared_relu, true>(e, row, end, columns, f)
+                      : finish_rows<Activation::squared_relu, false>(e, row, end, columns, f);
   }
 }
 
 // In place.
 inline void finish(const Epilogue& e, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc) {
-  finish_rows(e, rows, columns, {c, ldc, c, nullptr, ldc});
+  finish_rows(e, 0, rows, columns, {c, ldc, c, nullptr, ldc});
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -1,0 +1,135 @@
+#include "core/graph/pointwise_expression.hpp"
+
+#include <algorithm>
+
+#include "core/graph/constants.hpp"
+#include "core/graph/emitter.hpp"
+#include "core/graph/passes.hpp"
+
+namespace caddie::graph {
+namespace {
+
+constexpr std::size_t kMostValues = 32;
+
+bool is_pointwise(Op op) {
+  switch (op) {
+    case Op::neg:
+    case Op::abs:
+    case Op::exp:
+    case Op::tanh:
+    case Op::recip:
+    case Op::sigmoid:
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::div:
+    case Op::pow:
+    case Op::max:
+    case Op::min:
+    case Op::lt:
+    case Op::le:
+    case Op::where: return true;
+    default: return false;
+  }
+}
+
+bool is_polynomial(Op op) { return op == Op::neg || op == Op::add || op == Op::sub || op == Op::mul; }
+
+// The value in `numbers`, a graph of constants; 0 where it depends on what is not given.
+class Folding {
+ public:
+  Folding(Graph& numbers, std::map<Value, Value> known) : e_{numbers}, known_(std::move(known)) {}
+
+  template <class Operands>
+  Value value(const Graph& graph, Value asked, const Operands& operands) {
+    if (const auto found = known_.find(asked); found != known_.end()) return found->second;
+    Value& made = known_[asked];  // 0 until it is made
+    if (const auto constant = uniform_constant(graph, asked)) return made = e_.scalar(*constant);
+    std::vector<Value> inputs;
+    for (const Value operand : operands(asked)) {
+      const Value input = operand != 0 ? value(graph, operand, operands) : 0;
+      if (input == 0) return 0;
+      inputs.push_back(input);
+    }
+    if (inputs.empty()) return 0;
+    const Node& node = graph.node_of(asked);
+    return known_[asked] = e_.graph.emit(node.op, inputs, node.attributes);
+  }
+
+ private:
+  Emitter e_;
+  std::map<Value, Value> known_;
+};
+
+}  // namespace
+
+PointwiseExpression::PointwiseExpression(const Graph& graph, const ValueViews& views, Value root)
+    : graph_(graph), views_(views), values_{root} {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const Value value = values_[i];
+    for (std::size_t input = 0; input < operands(value); ++input) {
+      const Value read = operand(value, input);
+      const bool is_new = read != 0 && !uniform_constant(graph_, read) && std::ranges::find(values_, read) == values_.end();
+      if (is_new && values_.size() < kMostValues) values_.push_back(read);
+    }
+    curved_ = curved_ || (operands(value) > 0 && !is_polynomial(graph_.node_of(value).op));
+  }
+}
+
+std::size_t PointwiseExpression::operands(Value value) const {
+  const Node& node = graph_.node_of(value);
+  return is_pointwise(node.op) ? node.inputs.size() : 0;
+}
+
+Value PointwiseExpression::operand(Value value, std::size_t input) const {
+  const View view = views_.operand(graph_.info(value).node, input);
+  if (graph_.dtype(view.base) != DType::f32) return 0;
+  if (uniform_constant(graph_, view.base)) return view.bounded ? 0 : view.base;
+  return is_all_in_order(graph_, view) ? view.base : 0;
+}
+
+std::optional<std::vector<Value>> PointwiseExpression::between(Value from) const {
+  std::vector<Value> in_order = values_;  // each after what it reads
+  std::ranges::sort(in_order);
+  std::vector<Value> found;
+  bool reached = false;
+  for (const Value value : in_order) {
+    bool depends = false;
+    for (std::size_t input = 0; input < operands(value); ++input) {
+      const Value read = operand(value, input);
+      depends = depends || read == from || std::ranges::find(found, read) != found.end();
+    }
+    if (!depends) continue;
+    if (value == values_.front()) reached = true;
+    else found.push_back(value);
+  }
+  return reached ? std::optional(found) : std::nullopt;
+}
+
+std::vector<double> PointwiseExpression::numbers(const std::map<Value, std::vector<double>>& given) const {
+  Graph graph;
+  std::map<Value, Value> known;
+  for (const auto& [value, numbers] : given) {
+    const Axes shape{static_cast<std::int64_t>(numbers.size())};
+    known[value] = graph.emit(Op::constant, {}, Attributes().set("values", numbers).set("shape", shape));
+  }
+  const auto operands_of = [this](Value value) {
+    std::vector<Value> read;
+    for (std::size_t input = 0; input < operands(value); ++input) read.push_back(operand(value, input));
+    return read;
+  };
+  const Value root = Folding(graph, std::move(known)).value(graph_, values_.front(), operands_of);
+  const std::size_t count = given.begin()->second.size();
+  if (root == 0 || graph.shape(root).elements() != static_cast<std::int64_t>(count)) return {};
+  graph.output("y", root);
+  const auto folded = simplify(graph);
+  if (!folded) return {};
+  const Node& constant = folded->node_of(folded->outputs()[0].value);
+  if (constant.op != Op::constant) return {};
+  auto numbers = constant.attributes.reals("values");
+  std::vector<double> out(numbers.begin(), numbers.end());
+  if (out.size() == 1) out.resize(count, out.front());
+  return out.size() == count ? out : std::vector<double>{};
+}
+
+}  // namespace caddie::graph

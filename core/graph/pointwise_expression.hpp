@@ -1,0 +1,40 @@
+// The elementwise operations that lead to a value, as a function that can be computed. Inside core/graph only.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/graph/fusion_views.hpp"
+
+namespace caddie::graph {
+
+class PointwiseExpression {
+ public:
+  // The nearest values on the way to `root`, f32 and of as many elements, that operations without memory make of each
+  // other element by element.
+  PointwiseExpression(const Graph& graph, const ValueViews& views, Value root);
+
+  // The root first, others by their distance from it.
+  [[nodiscard]] const std::vector<Value>& values() const { return values_; }
+  // Some operation is not a polynomial.
+  [[nodiscard]] bool is_curved() const { return curved_; }
+
+  // Values between `from` and the root that depend on `from`, both left out; nullopt where the root does not.
+  [[nodiscard]] std::optional<std::vector<Value>> between(Value from) const;
+
+  // The root's numbers where these values have the given numbers, each as many; empty where it depends on others too.
+  [[nodiscard]] std::vector<double> numbers(const std::map<Value, std::vector<double>>& given) const;
+
+ private:
+  // The value a node reads element by element, or a constant; 0 for anything else.
+  [[nodiscard]] Value operand(Value value, std::size_t input) const;
+  [[nodiscard]] std::size_t operands(Value value) const;
+
+  const Graph& graph_;
+  const ValueViews& views_;
+  std::vector<Value> values_;
+  bool curved_ = false;
+};
+
+}  // namespace caddie::graph
