@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/strided_reader.hpp"
 #include "core/graph/contraction.hpp"
 
 namespace caddie::cpu {
@@ -64,7 +65,6 @@ class Widths {
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
-  // Elementwise steps read narrow values in order only.
   void keep_what_must_be_wide(const Step& step) {
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
@@ -72,7 +72,7 @@ class Widths {
     }
   }
   [[nodiscard]] bool reads_narrow(const Step& step, std::size_t input, const View& view) const {
-    if (step.fused) return !is_copy(graph_, step) && view.is_dense();
+    if (step.fused) return !is_copy(graph_, step) && stands_in_runs(view);
     const Node& node = graph_.nodes()[step.node];
     if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
     const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
