@@ -47,7 +47,7 @@ inline void exponentiate(const float* scores, std::int64_t count, float scale, S
     F sum[2] = {state.sum[v] * factor, F{}};
     char* tile = out + v * kTileBytes;
     const auto probability = [&](std::int64_t key) {
-      return exp2_nonpositive(fma(load(column + key * kPanel), factor2, F{} - reference));
+      return exp2_weight<kPlanes>(fma(load(column + key * kPanel), factor2, F{} - reference));
     };
     const auto place = [&](std::int64_t key) { return tile + key / kDepth * kStepBytes<kPlanes> + key % kDepth * 32; };
     for (j = 0; j + 2 <= count; j += 2) {

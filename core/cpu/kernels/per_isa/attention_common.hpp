@@ -42,44 +42,44 @@ CADDIE_INLINE F load_numbers(const HeadsIn& x, std::int64_t at, std::int64_t n) 
 CADDIE_INLINE void store_numbers(float* p, F x, std::int64_t n) { store_some(p, x, n); }
 CADDIE_INLINE void store_numbers(std::uint16_t* p, F x, std::int64_t n) { store_bf16(p, x, n); }
 
-// in[dim][ld], `count` columns -> rows of length dim.
+// in[dim][ld], `count` columns -> rows of length dim, times scale.
 template <class Number>
-inline void transpose_to(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, Number* rows,
-                         std::int64_t stride) {
+inline void transpose_to(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                         Number* rows, std::int64_t stride) {
   for (std::int64_t t = 0; t < count; t += kLanes) {
     const std::int64_t lanes = least(kLanes, count - t);
     std::int64_t d = 0;
     for (; d + kLanes <= dim; d += kLanes) {
       F block[kLanes];
-      for (int i = 0; i < kLanes; ++i) block[i] = load(in + (d + i) * ld + t);
+      for (int i = 0; i < kLanes; ++i) block[i] = load(in + (d + i) * ld + t) * splat(scale);
       transpose(block);
       for (std::int64_t i = 0; i < lanes; ++i) store_numbers(rows + (t + i) * stride + d, block[i], kLanes);
     }
     if (d == dim) continue;
     F block[kLanes];
-    for (int i = 0; i < kLanes; ++i) block[i] = d + i < dim ? load(in + (d + i) * ld + t) : F{};
+    for (int i = 0; i < kLanes; ++i) block[i] = d + i < dim ? load(in + (d + i) * ld + t) * splat(scale) : F{};
     transpose(block);
     for (std::int64_t i = 0; i < lanes; ++i) store_numbers(rows + (t + i) * stride + d, block[i], dim - d);
   }
 }
-inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, const HeadsOut& out,
-                          std::int64_t at) {
-  if (out.narrow != nullptr) return transpose_to(in, ld, count, dim, out.narrow + at, out.position_stride);
-  transpose_to(in, ld, count, dim, out.data + at, out.position_stride);
+inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                          const HeadsOut& out, std::int64_t at) {
+  if (out.narrow != nullptr) return transpose_to(in, ld, count, dim, scale, out.narrow + at, out.position_stride);
+  transpose_to(in, ld, count, dim, scale, out.data + at, out.position_stride);
 }
 
-// Rows of length dim, `ld` apart, to where they belong.
+// Rows of length dim, `ld` apart, times scale to where they belong.
 template <class Number>
-inline void copy_to(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, Number* to,
+inline void copy_to(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale, Number* to,
                     std::int64_t stride) {
   for (std::int64_t j = 0; j < count; ++j, from += ld, to += stride) {
-    for_strips(dim, [&](std::int64_t d, std::int64_t n) { store_numbers(to + d, load_some(from + d, n), n); });
+    for_strips(dim, [&](std::int64_t d, std::int64_t n) { store_numbers(to + d, load_some(from + d, n) * splat(scale), n); });
   }
 }
-inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, const HeadsOut& out,
-                     std::int64_t at) {
-  if (out.narrow != nullptr) return copy_to(from, ld, count, dim, out.narrow + at, out.position_stride);
-  copy_to(from, ld, count, dim, out.data + at, out.position_stride);
+inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                     const HeadsOut& out, std::int64_t at) {
+  if (out.narrow != nullptr) return copy_to(from, ld, count, dim, scale, out.narrow + at, out.position_stride);
+  copy_to(from, ld, count, dim, scale, out.data + at, out.position_stride);
 }
 
 // Running maximum and sum of each query of a panel, of scores in units of log2.
@@ -117,7 +117,7 @@ inline void finish_panel(const AttentionForward& args, const Softmax& state, std
       store_first(lse + v * kLanes, sums, lanes);
     }
   }
-  transpose_out(output, kPanel, count, s.dim, args.y, place_of(args.y, batch, first, head));
+  transpose_out(output, kPanel, count, s.dim, 1.0F, args.y, place_of(args.y, batch, first, head));
 }
 
 // What the slopes of query `t` of the head need beside its scores: lse in units of log2, and delta = dY.Y - d_lse.
