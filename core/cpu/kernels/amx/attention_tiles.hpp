@@ -9,6 +9,7 @@ namespace caddie::cpu::CADDIE_ISA::attention {
 static_assert(kPanel == amx::kPanel && kPanel == kDepth);
 
 constexpr std::int64_t kKeyTile = 4 * kPanel;  // keys at a time
+constexpr std::int64_t kChunk = 8;             // keys between two looks at the tile unit
 
 CADDIE_INLINE std::int64_t padded(std::int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
 CADDIE_INLINE std::int64_t steps_of(std::int64_t depth) { return (depth + kDepth - 1) / kDepth; }
@@ -55,6 +56,61 @@ CADDIE_INLINE void multiply_steps(const char* a, const char* b, std::int64_t ste
     multiply_step<kPlanes>(a, b);
   }
 }
+
+// Panels of A times one panel of B -> blocks of C [kPanel][kPanel] one after the other, or added to them; step by step
+// beside other work.
+template <int kPlanes>
+class Products {
+ public:
+  Products(const char* a, std::int64_t a_stride, std::int64_t panels, const char* b, std::int64_t steps, float* c,
+           bool adds)
+      : a_(a), a_stride_(a_stride), panels_(panels), b_(b), steps_(steps), c_(c), adds_(adds) {}
+  static Products none() { return {nullptr, 0, 0, nullptr, 1, nullptr, false}; }
+
+  // How many steps to go at each of some calls, so that all are done, or all of a panel.
+  [[nodiscard]] CADDIE_INLINE std::int64_t pace(std::int64_t calls) const {
+    return (panels_ * steps_ + calls - 1) / calls;
+  }
+  [[nodiscard]] CADDIE_INLINE std::int64_t pace_in_panel(std::int64_t calls) const {
+    return (steps_ + calls - 1) / calls;
+  }
+  CADDIE_INLINE void go_on(std::int64_t steps) {
+    for (; steps > 0 && panel_ < panels_; --steps) step();
+  }
+  // Not the last step, which writes to C.
+  CADDIE_INLINE void go_on_in_panel(std::int64_t steps) {
+    for (; steps > 0 && panel_ < panels_ && step_ + 1 < steps_; --steps) step();
+  }
+  CADDIE_INLINE void finish_panel() {
+    for (const std::int64_t panel = panel_; panel_ == panel && panel_ < panels_;) step();
+  }
+  CADDIE_INLINE void finish() {
+    while (panel_ < panels_) step();
+  }
+
+ private:
+  CADDIE_INLINE void step() {
+    if (step_ == 0 && adds_) load_c(c_, kPanel);
+    if (step_ == 0 && !adds_) clear_c();
+    multiply_step<kPlanes>(a_ + step_ * kStepBytes<kPlanes>, b_ + step_ * kStepBytes<kPlanes>);
+    if (++step_ < steps_) return;
+    store_c(c_, kPanel);
+    step_ = 0;
+    ++panel_;
+    a_ += a_stride_;
+    c_ += kPanel * kPanel;
+  }
+
+  const char* a_;
+  std::int64_t a_stride_;
+  std::int64_t panels_;
+  const char* b_;
+  std::int64_t steps_;
+  float* c_;
+  bool adds_;
+  std::int64_t panel_ = 0;
+  std::int64_t step_ = 0;
+};
 
 // exp2_nonpositive(), with one plane as exact as numbers of 8 bits need: to 2^-13, and 1 for x = 0.
 template <int kPlanes>
