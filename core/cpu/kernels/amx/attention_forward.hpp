@@ -69,8 +69,8 @@ inline void raise_maximum(const float* scores, std::int64_t count, float scale, 
   maximum[1] = larger(high[1], high[3]);
 }
 
-// Scores of kChunk keys, `count` of them there, -> probabilities relative to the maximum `reference`, packed; the others
-// get 0.
+// Scores of kChunk keys, `count` of them there, -> probabilities relative to the maximum `reference`, packed; the
+// others get 0.
 template <int kPlanes, bool kWhole>
 CADDIE_INLINE void exponentiate_chunk(const float* scores, std::int64_t count, F factor, const F* reference, F* sum,
                                       char* out) {

@@ -118,7 +118,8 @@ CADDIE_INLINE F exp2_weight(F x) {
   if constexpr (kPlanes > 1) return exp2_nonpositive(x);
   const auto value = reinterpret_cast<__m512>(x);
   const __mmask16 normal = _mm512_cmp_ps_mask(value, _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
-  const auto above = reinterpret_cast<F>(_mm512_maskz_reduce_ps(0xffff, value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
+  constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const auto above = reinterpret_cast<F>(_mm512_maskz_reduce_ps(0xffff, value, kDown));
   const F power = polynomial(above, 1.0F, 0.69511679F, 0.22764498F, 0.07706705F);
   return reinterpret_cast<F>(_mm512_maskz_scalef_ps(normal, reinterpret_cast<__m512>(power), value));
 }

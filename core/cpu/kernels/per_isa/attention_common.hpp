@@ -73,7 +73,9 @@ template <class Number>
 inline void copy_to(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale, Number* to,
                     std::int64_t stride) {
   for (std::int64_t j = 0; j < count; ++j, from += ld, to += stride) {
-    for_strips(dim, [&](std::int64_t d, std::int64_t n) { store_numbers(to + d, load_some(from + d, n) * splat(scale), n); });
+    for_strips(dim, [&](std::int64_t d, std::int64_t n) {
+      store_numbers(to + d, load_some(from + d, n) * splat(scale), n);
+    });
   }
 }
 inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
