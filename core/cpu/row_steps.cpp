@@ -1,11 +1,8 @@
 // Norms and softmax over the last axis. Rows may stand apart from each other.
-#include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "core/cpu/kernels/rowwise.hpp"
 #include "core/cpu/node_kernels.hpp"
-#include "core/cpu/strips/strips.hpp"
 
 namespace caddie::cpu {
 
@@ -15,8 +12,6 @@ using graph::Op;
 using graph::View;
 
 namespace {
-
-constexpr std::int64_t kRowsPerTask = 32;
 
 // Floats from one row to the next; nullopt when the rows are not evenly apart or their elements not side by side.
 std::optional<std::int64_t> row_stride(const View& view) {
@@ -46,17 +41,32 @@ class RowStep : public CpuStep {
     columns_ = shape[shape.rank() - 1];
     rows_ = shape.elements() / columns_;
     epsilon_ = static_cast<float>(node.attributes.real("eps"));
-    cost_ = {"norm", flops_per_element * static_cast<double>(shape.elements()), bytes_of_all(input.graph, node)};
+    double bytes = bytes_of_all(input.graph, node);
+    for (const View& view : inputs_) {
+      narrow_inputs_.push_back(input.narrow[view.base]);
+      if (input.narrow[view.base]) bytes -= 2.0 * static_cast<double>(view.shape.elements());
+    }
+    narrow_result_ = input.narrow[result_];
+    if (narrow_result_) bytes -= 2.0 * static_cast<double>(shape.elements());
+    cost_ = {"norm", flops_per_element * static_cast<double>(shape.elements()), bytes};
   }
   [[nodiscard]] StepCost cost() const override { return cost_; }
 
  protected:
   [[nodiscard]] Rows rows(const RunContext& context, std::size_t input) const {
-    return {context.read(inputs_[input]), *row_stride(inputs_[input])};
+    const View& view = inputs_[input];
+    const std::int64_t ld = *row_stride(view);
+    if (narrow_inputs_[input]) return {nullptr, ld, context.read_narrow(view.base) + view.offset};
+    return {context.read(view), ld};
   }
-  [[nodiscard]] RowsOut result(const RunContext& context) const { return {context.write(result_), columns_}; }
+  [[nodiscard]] RowsOut result(const RunContext& context) const {
+    if (narrow_result_) return {nullptr, columns_, context.write_narrow(result_)};
+    return {context.write(result_), columns_};
+  }
 
   std::vector<View> inputs_;
+  std::vector<bool> narrow_inputs_;
+  bool narrow_result_ = false;
   graph::Value result_ = 0;
   std::int64_t rows_ = 1;
   std::int64_t columns_ = 1;
@@ -68,42 +78,43 @@ class RmsNormStep final : public RowStep {
  public:
   RmsNormStep(const CompileInput& input, const graph::Step& step) : RowStep(input, step, 4) {}
   void run(const RunContext& context) const override {
-    rms_norm_forward(rows_, columns_, rows(context, 0), nullptr, epsilon_, result(context), nullptr, context.pool);
+    rms_norm_forward(rows_, columns_, rows(context, 0), epsilon_, result(context), context.pool);
   }
 };
 
-// The kernel wants 1/rms of each row; some rows at a time, it is computed while they are in the cache.
 class RmsNormBackwardStep final : public RowStep {
  public:
-  RmsNormBackwardStep(const CompileInput& input, const graph::Step& step)
-      : RowStep(input, step, 10), mul_(strip_function(StripOp::mul)), sum_(strip_reduction(Reduce::sum)) {}
+  RmsNormBackwardStep(const CompileInput& input, const graph::Step& step) : RowStep(input, step, 10) {}
+  void run(const RunContext& context) const override {
+    rms_norm_backward(rows_, columns_, rows(context, 0), epsilon_, rows(context, 1), result(context), context.pool);
+  }
+};
+
+class LayerNormStep final : public RowStep {
+ public:
+  LayerNormStep(const CompileInput& input, const graph::Step& step) : RowStep(input, step, 8) {}
+  void run(const RunContext& context) const override {
+    layer_norm_forward(rows_, columns_, rows(context, 0), context.read(inputs_[1]), context.read(inputs_[2]), epsilon_,
+                       result(context), context.pool);
+  }
+};
+
+class LayerNormBackwardStep final : public RowStep {
+ public:
+  LayerNormBackwardStep(const CompileInput& input, const graph::Step& step)
+      : RowStep(input, step, 18), wants_sums_(input.is_read(result_ + 1) || input.is_read(result_ + 2)) {}
 
   void run(const RunContext& context) const override {
-    const Rows x = rows(context, 0);
-    const Rows dy = rows(context, 1);
-    const std::int64_t tasks = (rows_ + kRowsPerTask - 1) / kRowsPerTask;
-    context.pool.run(tasks, [&](std::int64_t task, int thread) {
-      auto* rstd = reinterpret_cast<float*>(context.thread_space[thread]);
-      float* squares = rstd + kRowsPerTask;
-      const std::int64_t first = task * kRowsPerTask;
-      const std::int64_t count = std::min(kRowsPerTask, rows_ - first);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const float* row = x.data + (first + i) * x.ld;
-        mul_(squares, row, row, nullptr, columns_, 0);
-        rstd[i] = 1.0F / std::sqrt(sum_.reduce(squares, columns_) / static_cast<float>(columns_) + epsilon_);
-      }
-      const RowsOut dx{context.write(result_) + first * columns_, columns_};
-      rms_norm_backward(count, columns_, {x.data + first * x.ld, x.ld}, nullptr, rstd, {dy.data + first * dy.ld, dy.ld},
-                        dx, nullptr, context.pool, nullptr);
-    });
+    layer_norm_backward(rows_, columns_, rows(context, 0), context.read(inputs_[1]), epsilon_, rows(context, 2),
+                        result(context), wants_sums_ ? context.write(result_ + 1) : nullptr,
+                        wants_sums_ ? context.write(result_ + 2) : nullptr, context.pool, context.scratch);
   }
-  [[nodiscard]] std::size_t thread_bytes() const override {
-    return round_to_line(static_cast<std::size_t>(kRowsPerTask + columns_) * sizeof(float));
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return wants_sums_ ? round_to_line(layer_norm_backward_workspace_bytes(rows_, columns_)) : 0;
   }
 
  private:
-  StripFunction mul_;
-  StripReduction sum_;
+  bool wants_sums_;
 };
 
 class SoftmaxStep final : public RowStep {
@@ -132,11 +143,15 @@ CpuStepPtr make(const CompileInput& input, const graph::Step& step) {
 const NodeKernel* row_kernel(Op op) {
   static const NodeKernel rms_norm{{nullptr, reads_view, 0}, make<RmsNormStep>};
   static const NodeKernel rms_norm_backward{{nullptr, reads_view, 1}, make<RmsNormBackwardStep>};
+  static const NodeKernel layer_norm{{nullptr, reads_view, 0}, make<LayerNormStep>};
+  static const NodeKernel layer_norm_backward{{nullptr, reads_view, 2}, make<LayerNormBackwardStep>};
   static const NodeKernel softmax{{nullptr, reads_view, 0}, make<SoftmaxStep>};
   static const NodeKernel log_sum_exp{{nullptr, reads_view, -1}, make<LogSumExpStep>};
   switch (op) {
     case Op::rms_norm: return &rms_norm;
     case Op::rms_norm_backward: return &rms_norm_backward;
+    case Op::layer_norm: return &layer_norm;
+    case Op::layer_norm_backward: return &layer_norm_backward;
     case Op::softmax: return &softmax;
     case Op::log_sum_exp: return &log_sum_exp;
     default: return nullptr;

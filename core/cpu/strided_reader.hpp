@@ -28,6 +28,7 @@ class StridedReader {
   // Every strip is read in place; no space is needed.
   [[nodiscard]] bool always_in_place() const { return dense_ || splat_; }
   [[nodiscard]] bool is_dense() const { return dense_; }
+  [[nodiscard]] std::int64_t offset() const { return offset_; }
 
   // Elements [first, first + n) of the view over memory `base`; `space` holds n floats and may not be used.
   [[nodiscard]] Strip read(const float* base, std::int64_t first, std::int64_t n, float* space) const;

@@ -288,10 +288,32 @@ void StripProgram::count(const Counting& counting, std::int64_t first, std::int6
   }
 }
 
+// Into the second-level cache, with the right to write where results go: the machine's own prefetching stops at pages.
+void StripProgram::fetch_next(const RunContext& context, std::int64_t first, std::int64_t n) const {
+  const std::int64_t next = first + n;
+  const std::int64_t count = std::min(n, elements_ - next);
+  if (count <= 0) return;
+  const auto lines = [&](graph::Value value, std::int64_t offset, bool is_narrow, auto fetch) {
+    const std::int64_t width = is_narrow ? 2 : 4;
+    const auto* from = static_cast<const char*>(context.memory[value]) + (offset + next) * width;
+    for (std::int64_t at = 0; at < count * width; at += 64) fetch(from + at);
+  };
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (!inputs_[i].is_dense()) continue;
+    lines(inputs_[i].base(), inputs_[i].offset(), narrow_inputs_[i], [](const char* p) { __builtin_prefetch(p, 0, 2); });
+  }
+  const auto for_writing = [](const char* p) { __builtin_prefetch(p, 1, 2); };
+  for (const Instruction& made : instructions_) {
+    if (made.memory != 0) lines(made.memory, 0, false, for_writing);
+  }
+  for (const Store& store : stores_) lines(store.memory, 0, store.is_narrow, for_writing);
+}
+
 void StripProgram::evaluate(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
   const std::size_t stride = strip_floats(strip_length_);
   auto* registers = reinterpret_cast<float*>(space);
   auto* strips = reinterpret_cast<Strip*>(space + (slots_ + 1) * stride * sizeof(float));
+  fetch_next(context, first, n);
   for (const Instruction& made : instructions_) {
     float* out = made.memory != 0 ? context.write(made.memory) + first : registers + made.slot * stride;
     switch (made.kind) {

@@ -70,6 +70,7 @@ class StripProgram {
   void place_loads();
   void assign_registers();
   void choose_strip_length(std::int64_t elements);
+  void fetch_next(const RunContext& context, std::int64_t first, std::int64_t n) const;
   void count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const;
 
   std::vector<StridedReader> inputs_;

@@ -174,6 +174,10 @@ BatchKind BatchKinds::of_rows(const Node& node, std::uint32_t output) const {
     case Op::log_sum_exp:
     case Op::rms_norm:
     case Op::rms_norm_backward: return rows_if(rank > 1 && all_rows(node, {}));
+    case Op::layer_norm: return rows_if(rank > 1 && all_rows(node, {1, 2}));
+    case Op::layer_norm_backward:
+      if (rank < 2 || !all_rows(node, {1})) return BatchKind::after;
+      return output == 0 ? rows_if(true) : BatchKind::sum;
     case Op::rope: return rows_if(all_rows(node, {1, 2}));
     case Op::attention:
     case Op::attention_backward: return rows_if(all_rows(node, {}));

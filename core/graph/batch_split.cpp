@@ -225,7 +225,9 @@ class Splitter {
     const bool whole = ((node.op == Op::dot || node.op == Op::linear || node.op == Op::linear_cross_entropy ||
                          node.op == Op::linear_cross_entropy_backward) &&
                         i == 1) ||
-                       ((node.op == Op::gather || node.op == Op::scatter_add) && i == 0) || (node.op == Op::rope && i > 0);
+                       ((node.op == Op::gather || node.op == Op::scatter_add) && i == 0) ||
+                       ((node.op == Op::rope || node.op == Op::layer_norm) && i > 0) ||
+                       (node.op == Op::layer_norm_backward && i == 1);
     return whole ? same_in(split_.body, in_body_, input) : slab_of_same(input);
   }
 

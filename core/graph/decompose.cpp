@@ -42,6 +42,37 @@ std::vector<Value> rms_norm_backward(const Emitter& e, const Node& node, std::sp
   return {e.sub(e.mul(r, dy), e.mul(x, e.mul(cube, mean)))};
 }
 
+Value mean_last(const Emitter& e, Value x) {
+  const Shape shape = e.shape(x);
+  return e.scale(e.sum_last(x), 1 / static_cast<double>(shape[shape.rank() - 1]));
+}
+
+// Over the last axis: (x - mean(x)) r with r = 1 / sqrt(var(x) + eps).
+struct Standardised {
+  Value x, r;
+};
+Standardised standardised(const Emitter& e, Value x, double eps) {
+  const Value centred = e.sub(x, mean_last(e, x));
+  const Value r = inverse_rms(e, centred, eps);
+  return {e.mul(centred, r), r};
+}
+
+std::vector<Value> layer_norm(const Emitter& e, const Node& node, std::span<const Value> in) {
+  return {e.add(e.mul(standardised(e, in[0], node.attributes.real("eps")).x, in[1]), in[2])};
+}
+
+// With n the standardised x and g = dy weight: dx = r (g - mean(g) - n mean(g n)); dweight and dbias are sums over rows.
+std::vector<Value> layer_norm_backward(const Emitter& e, const Node& node, std::span<const Value> in) {
+  const auto [n, r] = standardised(e, in[0], node.attributes.real("eps"));
+  const Value dy = in[2];
+  const Value g = e.mul(dy, in[1]);
+  const Value along = e.mul(n, mean_last(e, e.mul(g, n)));
+  const Value dx = e.mul(r, e.sub(e.sub(g, mean_last(e, g)), along));
+  const Axes rows = first_axes(e.shape(dy).rank() - 1);
+  const auto total = [&](Value x) { return rows.empty() ? x : e.reduce(Op::reduce_sum, x, rows, false); };
+  return {dx, total(e.mul(dy, n)), total(dy)};
+}
+
 // Channels j and j+P by the angle whose cosine and sine are given: (a, b) -> (a cos + b sin, b cos - a sin).
 std::vector<Value> rope(const Emitter& e, const Node&, std::span<const Value> in) {
   const Value x = in[0];
@@ -83,6 +114,8 @@ Decomposition basic_decomposition(Op op) {
     case Op::log_sum_exp: return log_sum_exp;
     case Op::rms_norm: return rms_norm;
     case Op::rms_norm_backward: return rms_norm_backward;
+    case Op::layer_norm: return layer_norm;
+    case Op::layer_norm_backward: return layer_norm_backward;
     case Op::rope: return rope;
     case Op::linear: return linear;
     case Op::custom: return custom_decomposition;

@@ -89,7 +89,8 @@ int after_one_operand(const Graph& graph, const Node& node, int axis) {
     case Op::cumsum: return node.attributes.integer("axis") == axis ? kNoAxis : axis;
     case Op::softmax:
     case Op::log_sum_exp:
-    case Op::rms_norm: return is_last ? kNoAxis : axis;
+    case Op::rms_norm:
+    case Op::layer_norm: return is_last ? kNoAxis : axis;
     default: return kNoAxis;
   }
 }
@@ -100,6 +101,8 @@ int member_axis_after(const Graph& graph, const Node& node, std::uint32_t output
   if (output > 0) return kNoAxis;  // no operation of several outputs is known here
   if (is_elementwise(node.op) || node.op == Op::broadcast) return after_stretching(graph, node, input_axes);
   if (node.op == Op::dot) return after_product(node, input_axes);
+  const bool apart = node.op != Op::layer_norm || (input_axes[1] == kNoAxis && input_axes[2] == kNoAxis);
+  if (!apart) return kNoAxis;  // weights are channels of every member
   if (node.op != Op::concat) return after_one_operand(graph, node, input_axes[0]);
   const int axis = after_stretching(graph, node, input_axes);
   return axis == node.attributes.integer("axis") ? kNoAxis : axis;

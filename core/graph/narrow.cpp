@@ -130,6 +130,7 @@ class Planner {
       case Op::log_sum_exp:
       case Op::cross_entropy:
       case Op::pick: break;
+      case Op::layer_norm:
       case Op::linear: with_rows = 1; break;
       case Op::linear_cross_entropy: break;
       default: return false;

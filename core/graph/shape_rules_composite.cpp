@@ -55,6 +55,32 @@ Result<void> rms_norm_backward_rule(RuleCall& call) {
   return rms_norm_rule(call);
 }
 
+// eps, and weight (and bias) as long as the last axis of x.
+Result<void> check_layer_norm(RuleCall& call, std::initializer_list<std::size_t> of_channels) {
+  if (!(call.attributes.real("eps") >= 0))
+    return argument_error(fmt::format("eps {} is negative", call.attributes.real("eps")));
+  if (auto good = require_f32(call, {0, 1, 2}); !good) return good;
+  if (auto good = require_last_axis(call, 0); !good) return good;
+  for (const std::size_t input : of_channels) {
+    if (auto good = require_shape(call, input, {last(call.shape(0))}); !good) return good;
+  }
+  return {};
+}
+
+Result<void> layer_norm_rule(RuleCall& call) {
+  if (auto good = check_layer_norm(call, {1, 2}); !good) return good;
+  call.give(DType::f32, call.shape(0));
+  return {};
+}
+
+Result<void> layer_norm_backward_rule(RuleCall& call) {
+  if (auto good = check_layer_norm(call, {1}); !good) return good;
+  if (auto good = require_same_shape(call, 0, 2); !good) return good;
+  call.give(DType::f32, call.shape(0));
+  for (int i = 0; i < 2; ++i) call.give(DType::f32, call.shape(1));
+  return {};
+}
+
 Result<void> rope_rule(RuleCall& call) {
   if (auto good = require_f32(call, {0, 1, 2}); !good) return good;
   if (auto good = require_rank(call, 0, 4); !good) return good;
@@ -203,12 +229,14 @@ ShapeRule composite_rule(Op op) {
     case Op::softmax: return softmax_rule;
     case Op::log_sum_exp: return log_sum_exp_rule;
     case Op::rms_norm: return rms_norm_rule;
+    case Op::layer_norm: return layer_norm_rule;
     case Op::rope: return rope_rule;
     case Op::attention: return attention_rule;
     case Op::linear: return linear_rule;
     case Op::cross_entropy: return cross_entropy_rule;
     case Op::linear_cross_entropy: return linear_cross_entropy_rule;
     case Op::rms_norm_backward: return rms_norm_backward_rule;
+    case Op::layer_norm_backward: return layer_norm_backward_rule;
     case Op::attention_backward: return attention_backward_rule;
     case Op::cross_entropy_backward: return cross_entropy_backward_rule;
     case Op::linear_cross_entropy_backward: return linear_cross_entropy_backward_rule;

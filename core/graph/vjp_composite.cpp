@@ -20,6 +20,14 @@ void rms_norm_vjp(VjpCall& c) {
   c.gradients[0] = c.e.graph.emit(Op::rms_norm_backward, {c.in(0), c.adjoint()}, c.node.attributes);
 }
 
+void give_outputs(VjpCall& c, Value first, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) c.gradients[i] = c.e.graph.output_of(first, static_cast<std::uint32_t>(i));
+}
+
+void layer_norm_vjp(VjpCall& c) {
+  give_outputs(c, c.e.graph.emit(Op::layer_norm_backward, {c.in(0), c.in(1), c.adjoint()}, c.node.attributes), 3);
+}
+
 // The turn back, and for the tables sums over batch and heads: with x = (a, b), dcos = ga a + gb b, dsin = ga b - gb a.
 void rope_vjp(VjpCall& c) {
   const Emitter& e = c.e;
@@ -40,10 +48,6 @@ void linear_vjp(VjpCall& c) {
   const Axes rows = first_axes(c.shape(0).rank() - 1);
   if (c.wanted[0]) c.gradients[0] = c.e.dot(c.adjoint(), c.in(1), {}, {}, {-1}, {0});
   if (c.wanted[1]) c.gradients[1] = c.e.dot(c.adjoint(), c.in(0), {}, {}, rows, rows);
-}
-
-void give_outputs(VjpCall& c, Value first, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) c.gradients[i] = c.e.graph.output_of(first, static_cast<std::uint32_t>(i));
 }
 
 void attention_vjp(VjpCall& c) {
@@ -78,6 +82,7 @@ Vjp composite_function(Op op) {
     case Op::softmax: return softmax_vjp;
     case Op::log_sum_exp: return log_sum_exp_vjp;
     case Op::rms_norm: return rms_norm_vjp;
+    case Op::layer_norm: return layer_norm_vjp;
     case Op::rope: return rope_vjp;
     case Op::attention: return attention_vjp;
     case Op::linear: return linear_vjp;

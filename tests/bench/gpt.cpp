@@ -77,9 +77,8 @@ class Builder {
     return graph_.leaf(LeafKind::parameter, name, DType::f32, shape);
   }
   Value norm(Value x, const std::string& name, const std::string& at) {
-    const Value mean = e_.scale(e_.sum_last(x), 1.0 / static_cast<double>(n_.dim));
-    const Value y = graph_.emit(Op::rms_norm, {e_.sub(x, mean)}, Attributes().set("eps", 1e-5));
-    return e_.add(e_.mul(y, parameter(name + "w" + at, {n_.dim})), parameter(name + "b" + at, {n_.dim}));
+    const Value weight = parameter(name + "w" + at, {n_.dim});
+    return graph_.emit(Op::layer_norm, {x, weight, parameter(name + "b" + at, {n_.dim})});
   }
   Value linear(Value x, const std::string& name, const std::string& at, std::int64_t out, std::int64_t in) {
     const Value y = graph_.emit(Op::linear, {x, parameter(name + "w" + at, {out, in})});

@@ -114,6 +114,25 @@ TEST(BatchSplit, SumsGoOnAfterTheSlabs) {
   rows.check(1e-2);
 }
 
+// Rows stay apart, the weights' gradients are sums over slabs.
+TEST(BatchSplit, LayerNormsAreCut) {
+  Rows r(6, 256);
+  const Value weight = r.graph.leaf(LeafKind::parameter, "weight", DType::f32, {8});
+  const Value bias = r.graph.leaf(LeafKind::parameter, "bias", DType::f32, {8});
+  const Value y = r.graph.emit(Op::layer_norm, {r.x, weight, bias});
+  const Value at_end = r.graph.emit(Op::linear, {y, r.w});
+  const Value loss = r.e.reduce(Op::reduce_sum, r.e.mul(at_end, at_end), {}, false);
+  const Value leaves[] = {r.w, weight, bias};
+  const auto made = graph::gradients(r.graph, loss, leaves);
+  ASSERT_TRUE(made) << made.error().message();
+  for (std::size_t i = 0; i < made->size(); ++i) r.graph.output("d" + std::to_string(i), (*made)[i]);
+  const auto split = split_of(r.graph);
+  ASSERT_TRUE(split);
+  EXPECT_EQ(split->slabs, 3);
+  EXPECT_TRUE(split->tail.nodes().empty()) << split->tail.text();
+  r.check(5e-3);
+}
+
 // A few positions of every row at the end: their products take the rows of all slabs at once.
 TEST(BatchSplit, ProductsOfFewRowsComeAfterTheSlabs) {
   Rows rows(4, 256);

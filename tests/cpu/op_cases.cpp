@@ -162,6 +162,25 @@ Maker rows_case(Op op, Shape shape) {
   };
 }
 
+Maker layer_norm_case(bool backward, Shape shape) {
+  return [=](Case& c) {
+    c.tolerance = 1e-4;
+    const Shape channels{shape[shape.rank() - 1]};
+    const Value x = c.real(shape, -1, 4);
+    const Value weight = c.real(channels);
+    if (backward) {
+      c.emit(Op::layer_norm_backward, {x, weight, c.real(shape)});
+    } else {
+      c.emit(Op::layer_norm, {x, weight, c.real(channels)});
+    }
+  };
+}
+
+std::vector<Maker> layer_norm_cases(bool backward) {
+  return {layer_norm_case(backward, {5}), layer_norm_case(backward, {3, 64}), layer_norm_case(backward, {2, 40, 129}),
+          layer_norm_case(backward, {300, 512})};
+}
+
 std::vector<Maker> row_cases(Op op) {
   return {rows_case(op, {5}), rows_case(op, {3, 64}), rows_case(op, {2, 40, 129}), rows_case(op, {70, 512})};
 }
@@ -285,6 +304,8 @@ std::vector<OpCases> all_cases() {
          c.emit(Op::place, {c.whole({}), c.whole({}, 0, 5)}, Attributes().set("size", std::int64_t{6}));
        }});
   for (const Op op : {Op::softmax, Op::log_sum_exp, Op::rms_norm, Op::rms_norm_backward}) add(op, row_cases(op));
+  add(Op::layer_norm, layer_norm_cases(false));
+  add(Op::layer_norm_backward, layer_norm_cases(true));
   const auto rope = [](Shape x, Shape table) {
     return [=](Case& c) { c.emit(Op::rope, {c.real(x), c.real(table), c.real(table)}); };
   };

@@ -153,6 +153,22 @@ TEST(Composite, rms_norm_softmax_and_log_sum_exp) {
   }
 }
 
+TEST(Composite, layer_norm) {
+  const Numbers x = random_numbers(12, 8, -3, 3);
+  const Numbers weight = random_numbers(4, 9, -2, 2);
+  const Numbers bias = random_numbers(4, 10, -1, 1);
+  const Numbers y = outputs_of({.op = Op::layer_norm, .shapes = {{3, 4}, {4}, {4}}, .attributes = Attributes().set("eps", 0.01)},
+                               {{"in0", x}, {"in1", weight}, {"in2", bias}})[0];
+  for (std::size_t row = 0; row < 3; ++row) {
+    double mean = 0, variance = 0;
+    for (std::size_t i = 0; i < 4; ++i) mean += x[row * 4 + i] / 4;
+    for (std::size_t i = 0; i < 4; ++i) variance += std::pow(x[row * 4 + i] - mean, 2) / 4;
+    for (std::size_t i = 0; i < 4; ++i) {
+      EXPECT_NEAR(y[row * 4 + i], (x[row * 4 + i] - mean) / std::sqrt(variance + 0.01) * weight[i] + bias[i], 1e-14);
+    }
+  }
+}
+
 TEST(Composite, softmax_and_log_sum_exp_do_not_overflow) {
   const Numbers x{1000, 1001, -1000};
   const Numbers weights = outputs_of({.op = Op::softmax, .shapes = {{3}}}, {{"in0", x}})[0];

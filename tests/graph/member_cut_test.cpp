@@ -143,6 +143,11 @@ INSTANTIATE_TEST_SUITE_P(
                 const Value outer = u.e.mul(u.e.reshape(row_sums, {kMembers, 3, 1}), across);
                 u.step(u.graph.emit(Op::rms_norm, {outer}));
               }},
+        Apart{"standardised", false,
+              [](Updates& u) {
+                const Value ones = u.e.filled({5}, 1);
+                u.step(u.graph.emit(Op::layer_norm, {u.g, ones, u.e.filled({5}, 0.5)}));
+              }},
         Apart{"moved", true,
               [](Updates& u) {
                 const Value turned = u.e.transpose(u.g, {2, 0, 1});
@@ -180,6 +185,13 @@ INSTANTIATE_TEST_SUITE_P(
                 const Value centre = u.state("centre", {3, 5});
                 u.set(centre, u.e.reduce(Op::reduce_sum, u.g, {0}, false));
                 u.step(u.e.sub(u.g, centre));
+              }},
+        Meets{"channels",  // every member is a channel of the others' weights
+              [](Updates& u) {
+                const Value weight = u.state("channels", {kMembers});
+                u.set(weight, u.e.add(weight, u.e.scalar(1)));
+                const Value across = u.e.transpose(u.g, {1, 2, 0});
+                u.step(u.e.transpose(u.graph.emit(Op::layer_norm, {across, weight, weight}), {2, 0, 1}));
               }},
         Meets{"turned_over", [](Updates& u) { u.step(u.graph.emit(Op::reverse, {u.g}, ints({{"axes", {0}}}))); }},
         Meets{"numbered",  // a rate for every member

@@ -112,6 +112,9 @@ void add_composites(std::vector<OpCase>& cases) {
     cases.push_back({.op = op, .shapes = {{5}}, .low = -2, .high = 2});
   }
   cases.push_back({Op::rms_norm, {{2, 3}}, real("eps", 0.3)});
+  cases.push_back({.op = Op::layer_norm, .shapes = {{2, 3, 4}, {4}, {4}}, .low = -2, .high = 2});
+  cases.push_back({.op = Op::layer_norm, .shapes = {{5}, {5}, {5}}, .low = -2, .high = 2});
+  cases.push_back({Op::layer_norm, {{2, 3}, {3}, {3}}, real("eps", 0.3)});
   cases.push_back({Op::rope, {{2, 3, 2, 4}, {3, 2}, {3, 2}}});
   cases.push_back({Op::rope, {{1, 3, 2, 6}, {3, 2}, {3, 2}}});
   cases.push_back({Op::attention, {{2, 3, 4, 2}, {2, 3, 2, 2}, {2, 3, 2, 2}}, attend(0.7, 1)});
@@ -148,6 +151,8 @@ void add_composites(std::vector<OpCase>& cases) {
 // Gradients of composites, as operations of their own: their meaning is tested through the composites.
 void add_backward(std::vector<OpCase>& cases) {
   cases.push_back({Op::rms_norm_backward, {{2, 3}, {2, 3}}});
+  cases.push_back({Op::layer_norm_backward, {{2, 3, 4}, {4}, {2, 3, 4}}});
+  cases.push_back({Op::layer_norm_backward, {{3}, {3}, {3}}});
   cases.push_back({Op::attention_backward,
                    {{2, 3, 4, 2}, {2, 3, 2, 2}, {2, 3, 2, 2}, {2, 3, 4, 2}, {2, 4, 3}, {2, 3, 4, 2}}, attend(0.7, 1)});
   cases.push_back({.op = Op::attention_backward,

@@ -83,6 +83,7 @@ const KernelTable& kernels() {
     table.gemm_bf16 = &amx::gemm_bf16_table;
     table.attention = &amx::attention_table;
     table.attention_bf16 = &amx::attention_bf16_table;
+    table.rows = &amx::row_table;
     return table;
   }();
 #endif

@@ -39,39 +39,51 @@ float shifted_sum(const float* x, std::int64_t columns, float* y, float& shift) 
 
 }  // namespace
 
-void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, RowsOut y,
-                      float* rstd, ThreadPool& pool) {
-  const RowTable& table = *kernels().rows;
+void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, RowsOut y, ThreadPool& pool) {
+  for_rows(rows, pool, [&](std::int64_t row) { kernels().rows->rms_norm(x.at(row), epsilon, columns, y.at(row)); });
+}
+
+void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, RowsOut dx,
+                       ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
-    const float* from = x.data + row * x.ld;
-    const float factor = 1.0F / std::sqrt(table.sum_of_squares(from, columns) / static_cast<float>(columns) + epsilon);
-    table.scale(from, weight, factor, columns, y.data + row * y.ld);
-    if (rstd != nullptr) rstd[row] = factor;
+    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, dx.at(row));
   });
 }
 
-std::size_t rms_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns) {
-  return static_cast<std::size_t>(chunks_of(rows) * columns) * sizeof(float);
+void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
+                        float epsilon, RowsOut y, ThreadPool& pool) {
+  for_rows(rows, pool, [&](std::int64_t row) {
+    kernels().rows->layer_norm(x.at(row), weight, bias, epsilon, columns, y.at(row));
+  });
 }
 
-void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* rstd, Rows dy,
-                       RowsOut dx, float* d_weight, ThreadPool& pool, void* workspace) {
-  const RowTable& table = *kernels().rows;
-  float* partial = static_cast<float*>(workspace);
-  pool.run(chunks_of(rows), [&](std::int64_t chunk) {
-    float* sums = d_weight != nullptr ? partial + chunk * columns : nullptr;
-    if (sums != nullptr) std::fill_n(sums, columns, 0.0F);
+std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns) {
+  return static_cast<std::size_t>(chunks_of(rows) * 2 * columns) * sizeof(float);
+}
+
+void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
+                         RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace) {
+  const std::int64_t chunks = chunks_of(rows);
+  float* const of_weight = static_cast<float*>(workspace);
+  float* const of_bias = d_weight != nullptr ? of_weight + chunks * columns : nullptr;
+  pool.run(chunks, [&](std::int64_t chunk) {
+    float* weight_sums = nullptr;
+    float* bias_sums = nullptr;
+    if (d_weight != nullptr) {
+      weight_sums = of_weight + chunk * columns;
+      bias_sums = of_bias + chunk * columns;
+      std::fill_n(weight_sums, columns, 0.0F);
+      std::fill_n(bias_sums, columns, 0.0F);
+    }
     const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
     for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      const float* from = x.data + row * x.ld;
-      const float* slope = dy.data + row * dy.ld;
-      const float r = rstd[row];
-      if (sums != nullptr) table.add_product(slope, from, r, columns, sums);
-      const float mean = table.dot(slope, from, weight, columns) / static_cast<float>(columns);
-      table.combine(slope, weight, r, from, -r * r * r * mean, columns, dx.data + row * dx.ld);
+      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, dx.at(row), weight_sums,
+                                          bias_sums);
     }
   });
-  if (d_weight != nullptr) add_chunks(chunks_of(rows), columns, partial, d_weight);
+  if (d_weight == nullptr) return;
+  add_chunks(chunks, columns, of_weight, d_weight);
+  add_chunks(chunks, columns, of_bias, d_bias);
 }
 
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool) {
@@ -79,7 +91,7 @@ void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y,
     float* to = y.data + row * y.ld;
     float shift = 0.0F;
     const float sum = shifted_sum(x.data + row * x.ld, columns, to, shift);
-    kernels().rows->scale(to, nullptr, 1.0F / sum, columns, to);
+    kernels().rows->scale(to, 1.0F / sum, columns, to);
   });
 }
 
@@ -88,7 +100,7 @@ void softmax_backward(std::int64_t rows, std::int64_t columns, Rows y, Rows dy, 
   for_rows(rows, pool, [&](std::int64_t row) {
     const float* p = y.data + row * y.ld;
     const float* slope = dy.data + row * dy.ld;
-    table.softmax_slopes(p, slope, table.dot(p, slope, nullptr, columns), columns, dx.data + row * dx.ld);
+    table.softmax_slopes(p, slope, table.dot(p, slope, columns), columns, dx.data + row * dx.ld);
   });
 }
 

@@ -11,26 +11,51 @@
 
 namespace caddie::cpu {
 
+// One row: floats, or numbers in bfloat16 where `narrow` is given. Norms take both, the others floats.
+struct Row {
+  const float* data = nullptr;
+  const std::uint16_t* narrow = nullptr;
+};
+struct RowOut {
+  float* data = nullptr;
+  std::uint16_t* narrow = nullptr;
+};
+
 struct Rows {
   const float* data = nullptr;
   std::int64_t ld = 0;
+  const std::uint16_t* narrow = nullptr;
+
+  [[nodiscard]] Row at(std::int64_t row) const {
+    return narrow != nullptr ? Row{nullptr, narrow + row * ld} : Row{data + row * ld, nullptr};
+  }
 };
 
 struct RowsOut {
   float* data = nullptr;
   std::int64_t ld = 0;
+  std::uint16_t* narrow = nullptr;
+
+  [[nodiscard]] RowOut at(std::int64_t row) const {
+    return narrow != nullptr ? RowOut{nullptr, narrow + row * ld} : RowOut{data + row * ld, nullptr};
+  }
 };
 
-// y = x * rstd * weight,  rstd = 1 / sqrt(mean(x^2) + epsilon)   (Zhang and Sennrich 2019). weight [columns] or null;
-// rstd [rows] or null; y may be x.
-void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, RowsOut y,
-                      float* rstd, ThreadPool& pool);
+// y = x r,  r = 1 / sqrt(mean(x^2) + epsilon)   (Zhang and Sennrich 2019). y may be x.
+void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, RowsOut y, ThreadPool& pool);
+// dx = r (dy - x r^2 mean(dy x)); dx may be dy.
+void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, RowsOut dx,
+                       ThreadPool& pool);
 
-// dx = rstd (dy weight - x rstd^2 mean(dy weight x)),  d_weight[c] = sum over rows of dy x rstd. weight and d_weight
-// may be null; dx may be dy. The workspace is used if d_weight is given.
-std::size_t rms_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
-void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* rstd, Rows dy,
-                       RowsOut dx, float* d_weight, ThreadPool& pool, void* workspace);
+// y = n weight + bias,  n = (x - mean(x)) r,  r = 1 / sqrt(mean((x - mean(x))^2) + epsilon)   (Ba et al. 2016). weight
+// and bias [columns]; y may be x.
+void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
+                        float epsilon, RowsOut y, ThreadPool& pool);
+// With g = dy weight: dx = r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,  d_bias[c] = sum over
+// rows of dy. d_weight and d_bias may both be null, and then the workspace too; dx may be dy.
+std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
+void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
+                         RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
 
 // y = softmax of each row; y may be x. A row of nothing but -infinity gives NaN.
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool);

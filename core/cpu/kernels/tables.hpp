@@ -7,6 +7,7 @@
 #include "core/cpu/kernels/attention.hpp"
 #include "core/cpu/kernels/factors.hpp"
 #include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/kernels/rowwise.hpp"
 #include "core/cpu/kernels/vector_math.hpp"
 
 namespace caddie::cpu {
@@ -90,17 +91,16 @@ struct LossTable {
 // One row each; the names are those of rowwise.hpp.
 struct RowTable {
   float (*sum)(const float* x, std::int64_t count);
-  float (*sum_of_squares)(const float* x, std::int64_t count);
   float (*maximum)(const float* x, std::int64_t count);  // -infinity if empty; NaNs may be lost
-  // y = x * factor * weight (weight may be null).
-  void (*scale)(const float* x, const float* weight, float factor, std::int64_t count, float* y);
-  // sum of a * b * weight (weight may be null).
-  float (*dot)(const float* a, const float* b, const float* weight, std::int64_t count);
-  // out = p * a * weight + q * b (weight may be null).
-  void (*combine)(const float* a, const float* weight, float p, const float* b, float q, std::int64_t count,
-                  float* out);
-  // out += a * b * factor.
-  void (*add_product)(const float* a, const float* b, float factor, std::int64_t count, float* out);
+  // y = x * factor.
+  void (*scale)(const float* x, float factor, std::int64_t count, float* y);
+  float (*dot)(const float* a, const float* b, std::int64_t count);
+  void (*rms_norm)(Row x, float epsilon, std::int64_t count, RowOut y);
+  void (*rms_norm_backward)(Row x, Row dy, float epsilon, std::int64_t count, RowOut dx);
+  void (*layer_norm)(Row x, const float* weight, const float* bias, float epsilon, std::int64_t count, RowOut y);
+  // Adds to d_weight and d_bias, where they are given.
+  void (*layer_norm_backward)(Row x, const float* weight, Row dy, float epsilon, std::int64_t count, RowOut dx,
+                              float* d_weight, float* d_bias);
   void (*add)(const float* x, std::int64_t count, float* out);
   // y = exp(x - shift) (y may be null); returns the sum.
   float (*exp_sum)(const float* x, float shift, std::int64_t count, float* y);
@@ -137,6 +137,7 @@ extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;
 extern const AttentionTable attention_table;
 extern const AttentionTable attention_bf16_table;
+extern const RowTable row_table;
 }  // namespace amx
 
 // The table of the active instruction set.

@@ -217,6 +217,8 @@ class Graph {
   // x [..., I] w [O, I] -> [..., O], with no hooks: for tensors that are not weights of this block.
   Value matmul(Value x, Value w) const { return emit(Op::linear, {x, w}); }
   Value rms_norm(Value x, double eps) const;
+  // weight and bias [C], C the last axis of x.
+  Value layer_norm(Value x, Value weight, Value bias, double eps) const;
   Value rope(Value x, Value cos, Value sin) const { return emit(Op::rope, {x, cos, sin}); }
   Value softmax(Value x) const { return emit(Op::softmax, {x}); }
   Value log_sum_exp(Value x) const { return emit(Op::log_sum_exp, {x}); }
@@ -534,6 +536,10 @@ inline Value Graph::dot(Value a, Value b, const Lengths& contract_a, const Lengt
 }
 
 inline Value Graph::rms_norm(Value x, double eps) const { return emit(Op::rms_norm, {x}, {detail::real("eps", eps)}); }
+
+inline Value Graph::layer_norm(Value x, Value weight, Value bias, double eps) const {
+  return emit(Op::layer_norm, {x, weight, bias}, {detail::real("eps", eps)});
+}
 
 inline Value Graph::attention(Value q, Value k, Value v, double scale, bool causal, Value segments) const {
   const int64_t flag = causal ? 1 : 0;

@@ -611,6 +611,19 @@ static inline caddie_value caddie_op_linear_cross_entropy(const caddie_host_grap
   return host->emit(graph, 207, inputs, 3, attributes, 1);
 }
 
+/* layer_norm: (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over the last axis [C], var the mean squared
+   deviation; weight, bias [C]. eps: usually 1e-5. */
+static inline caddie_value caddie_op_layer_norm(const caddie_host_graph* host, caddie_graph* graph, caddie_value x,
+    caddie_value weight, caddie_value bias, double eps) {
+  caddie_value inputs[3];
+  inputs[0] = x;
+  inputs[1] = weight;
+  inputs[2] = bias;
+  caddie_attribute attributes[1];
+  attributes[0] = caddie_attribute_of_floats("eps", CADDIE_ATTRIBUTE_FLOAT, &eps, 1);
+  return host->emit(graph, 208, inputs, 3, attributes, 1);
+}
+
 /* rms_norm_backward: gradient of rms_norm. eps: usually 1.1920928955078125e-07. */
 static inline caddie_value caddie_op_rms_norm_backward(const caddie_host_graph* host, caddie_graph* graph,
     caddie_value x, caddie_value dy, double eps) {
@@ -673,6 +686,19 @@ static inline caddie_value caddie_op_linear_cross_entropy_backward(const caddie_
   caddie_attribute attributes[1];
   attributes[0] = caddie_attribute_of_floats("cap", CADDIE_ATTRIBUTE_FLOAT, &cap, 1);
   return host->emit(graph, 223, inputs, 8, attributes, 1);
+}
+
+/* layer_norm_backward: gradient of layer_norm. Gives dx, dweight, dbias: the value returned and those after it.
+   eps: usually 1e-5. */
+static inline caddie_value caddie_op_layer_norm_backward(const caddie_host_graph* host, caddie_graph* graph,
+    caddie_value x, caddie_value weight, caddie_value dy, double eps) {
+  caddie_value inputs[3];
+  inputs[0] = x;
+  inputs[1] = weight;
+  inputs[2] = dy;
+  caddie_attribute attributes[1];
+  attributes[0] = caddie_attribute_of_floats("eps", CADDIE_ATTRIBUTE_FLOAT, &eps, 1);
+  return host->emit(graph, 224, inputs, 3, attributes, 1);
 }
 
 #ifdef __cplusplus

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -36,47 +37,140 @@ INSTANTIATE_EACH_ISA(RowwiseTest);
 
 TEST_P(RowwiseTest, RmsNorm) {
   for (const Shape& s : shapes()) {
-    for (const bool weighted : {false, true}) {
-      const std::vector<float> x = normals(s.rows * s.ld, 1), weight = normals(s.columns, 2),
-                               dy = normals(s.rows * s.ld, 3);
-      const float* w = weighted ? weight.data() : nullptr;
-      std::vector<double> y(x.begin(), x.end()), dx(x.begin(), x.end()), dw(at(s.columns)), r(at(s.rows));
-      for (int64_t i = 0; i < s.rows; ++i) {
-        double squares = 0, dot = 0;
-        for (int64_t j = 0; j < s.columns; ++j) squares += std::pow(static_cast<double>(x[at(i * s.ld + j)]), 2);
-        r[at(i)] = 1 / std::sqrt(squares / static_cast<double>(s.columns) + static_cast<double>(1e-5F));
-        const auto slope = [&](int64_t j) {
-          return static_cast<double>(dy[at(i * s.ld + j)]) * static_cast<double>(weighted ? weight[at(j)] : 1.0F);
-        };
-        for (int64_t j = 0; j < s.columns; ++j) dot += slope(j) * x[at(i * s.ld + j)];
-        for (int64_t j = 0; j < s.columns; ++j) {
-          const double v = x[at(i * s.ld + j)];
-          y[at(i * s.ld + j)] = v * r[at(i)] * static_cast<double>(weighted ? weight[at(j)] : 1.0F);
-          dx[at(i * s.ld + j)] = r[at(i)] * (slope(j) - v * r[at(i)] * r[at(i)] * dot / static_cast<double>(s.columns));
-          dw[at(j)] += dy[at(i * s.ld + j)] * v * r[at(i)];
+    const std::vector<float> x = normals(s.rows * s.ld, 1), dy = normals(s.rows * s.ld, 3);
+    std::vector<double> y(x.begin(), x.end()), dx(x.begin(), x.end());
+    for (int64_t i = 0; i < s.rows; ++i) {
+      double squares = 0, dot = 0;
+      for (int64_t j = 0; j < s.columns; ++j) {
+        const double v = x[at(i * s.ld + j)];
+        squares += v * v;
+        dot += v * static_cast<double>(dy[at(i * s.ld + j)]);
+      }
+      const double r = 1 / std::sqrt(squares / static_cast<double>(s.columns) + static_cast<double>(1e-5F));
+      for (int64_t j = 0; j < s.columns; ++j) {
+        const double v = x[at(i * s.ld + j)];
+        y[at(i * s.ld + j)] = v * r;
+        dx[at(i * s.ld + j)] =
+            r * (static_cast<double>(dy[at(i * s.ld + j)]) - v * r * r * dot / static_cast<double>(s.columns));
+      }
+    }
+    const std::vector<float> got_y = same_for_all_threads([&](ThreadPool& pool) {
+      std::vector<float> out = x;
+      rms_norm_forward(s.rows, s.columns, {out.data(), s.ld}, 1e-5F, {out.data(), s.ld}, pool);
+      return out;
+    });
+    expect_close(got_y, y, 1e-6, 1e-6, s.text() + " y");
+    const std::vector<float> got_dx = same_for_all_threads([&](ThreadPool& pool) {
+      std::vector<float> out = x;
+      rms_norm_backward(s.rows, s.columns, {x.data(), s.ld}, 1e-5F, {dy.data(), s.ld}, {out.data(), s.ld}, pool);
+      return out;
+    });
+    expect_close(got_dx, dx, 2e-6, 2e-6, s.text() + " dx");
+  }
+}
+
+// What one layer norm and its gradient should be.
+struct LayerNormed {
+  LayerNormed(int64_t rows, int64_t columns, int64_t ld, const std::vector<float>& x, const std::vector<float>& weight,
+              const std::vector<float>& bias, const std::vector<float>& slope)
+      : y(x.begin(), x.end()), dx(x.begin(), x.end()), d_weight(weight.size()), d_bias(weight.size()) {
+    const auto width = static_cast<double>(columns);
+    for (int64_t i = 0; i < rows; ++i) {
+      const auto of = [&](const std::vector<float>& from, int64_t j) { return static_cast<double>(from[at(i * ld + j)]); };
+      double mean = 0, variance = 0, g_mean = 0, along = 0;
+      for (int64_t j = 0; j < columns; ++j) mean += of(x, j) / width;
+      for (int64_t j = 0; j < columns; ++j) variance += std::pow(of(x, j) - mean, 2) / width;
+      const double r = 1 / std::sqrt(variance + static_cast<double>(1e-5F));
+      const auto n = [&](int64_t j) { return (of(x, j) - mean) * r; };
+      const auto g = [&](int64_t j) { return of(slope, j) * static_cast<double>(weight[at(j)]); };
+      for (int64_t j = 0; j < columns; ++j) {
+        g_mean += g(j) / width;
+        along += g(j) * n(j) / width;
+      }
+      for (int64_t j = 0; j < columns; ++j) {
+        y[at(i * ld + j)] = n(j) * static_cast<double>(weight[at(j)]) + static_cast<double>(bias[at(j)]);
+        dx[at(i * ld + j)] = r * (g(j) - g_mean - n(j) * along);
+        d_weight[at(j)] += of(slope, j) * n(j);
+        d_bias[at(j)] += of(slope, j);
+      }
+    }
+  }
+  std::vector<double> y, dx, d_weight, d_bias;
+};
+
+TEST_P(RowwiseTest, LayerNorm) {
+  for (const Shape& s : shapes()) {
+    std::vector<float> x = normals(s.rows * s.ld, 1);
+    for (float& v : x) v += 30.0F;  // variances survive a mean that is far away
+    const std::vector<float> weight = normals(s.columns, 2), bias = normals(s.columns, 4), dy = normals(s.rows * s.ld, 3);
+    const LayerNormed expected(s.rows, s.columns, s.ld, x, weight, bias, dy);
+    const std::vector<float> got_y = same_for_all_threads([&](ThreadPool& pool) {
+      std::vector<float> out = x;
+      layer_norm_forward(s.rows, s.columns, {out.data(), s.ld}, weight.data(), bias.data(), 1e-5F, {out.data(), s.ld}, pool);
+      return out;
+    });
+    expect_close(got_y, expected.y, 3e-5, 1e-5, s.text() + " y");
+    std::vector<float> d_weight(at(s.columns)), d_bias(at(s.columns));
+    const auto backward = [&](ThreadPool& pool, bool sums) {
+      std::vector<float> out = x;
+      for (int64_t i = 0; i < s.rows; ++i) std::copy_n(dy.data() + i * s.ld, s.columns, out.data() + i * s.ld);
+      Workspace space(layer_norm_backward_workspace_bytes(s.rows, s.columns));
+      layer_norm_backward(s.rows, s.columns, {x.data(), s.ld}, weight.data(), 1e-5F, {out.data(), s.ld},
+                          {out.data(), s.ld}, sums ? d_weight.data() : nullptr, sums ? d_bias.data() : nullptr, pool,
+                          sums ? space.get() : nullptr);
+      return out;
+    };
+    const auto with_sums = same_for_all_threads([&](ThreadPool& pool) { return backward(pool, true); });
+    expect_close(with_sums, expected.dx, 3e-5, 3e-5, s.text() + " dx");
+    expect_close(d_weight, expected.d_weight, 2e-4, 2e-5, s.text() + " d_weight");
+    expect_close(d_bias, expected.d_bias, 2e-5, 1e-5, s.text() + " d_bias");
+    for (const std::vector<float>* sums : {&d_weight, &d_bias}) {
+      same_for_all_threads([&](ThreadPool& pool) { backward(pool, true); return *sums; });
+    }
+    EXPECT_TRUE(same_bits(with_sums, same_for_all_threads([&](ThreadPool& pool) { return backward(pool, false); })));
+  }
+}
+
+// Norms read and write bfloat16: the result in floats for the same numbers, rounded once.
+TEST_P(RowwiseTest, NormsOfBfloat16) {
+  ThreadPool pool(2);
+  for (const Shape& s : shapes()) {
+    const auto narrow_x = narrowed(normals(s.rows * s.ld, 1)), narrow_dy = narrowed(normals(s.rows * s.ld, 2));
+    const std::vector<float> x = widened(narrow_x), dy = widened(narrow_dy), weight = normals(s.columns, 3),
+                             bias = normals(s.columns, 4);
+    const Rows wide_x{x.data(), s.ld}, wide_dy{dy.data(), s.ld};
+    // Calls a norm with every choice of widths.
+    const auto check = [&](const std::string& name, int inputs, const auto& norm) {
+      std::vector<float> expected(x.size());
+      norm(wide_x, wide_dy, RowsOut{expected.data(), s.ld});
+      const auto rounded = narrowed(expected);
+      for (int choice = 0; choice < 1 << (inputs + 1); ++choice) {
+        const Rows from = (choice & 2) != 0 ? Rows{nullptr, s.ld, narrow_x.data()} : wide_x;
+        const Rows slope = (choice & 4) != 0 ? Rows{nullptr, s.ld, narrow_dy.data()} : wide_dy;
+        std::vector<float> got(x.size());
+        std::vector<std::uint16_t> narrow_got(x.size());
+        if ((choice & 1) != 0) {
+          norm(from, slope, RowsOut{nullptr, s.ld, narrow_got.data()});
+          EXPECT_EQ(narrow_got, rounded) << name << " " << s.text() << " " << choice;
+        } else {
+          norm(from, slope, RowsOut{got.data(), s.ld});
+          EXPECT_TRUE(same_bits(got, expected)) << name << " " << s.text() << " " << choice;
         }
       }
-      std::vector<float> rstd(at(s.rows));
-      const std::vector<float> got_y = same_for_all_threads([&](ThreadPool& pool) {
-        std::vector<float> out = x;
-        rms_norm_forward(s.rows, s.columns, {out.data(), s.ld}, w, 1e-5F, {out.data(), s.ld}, rstd.data(), pool);
-        return out;
-      });
-      expect_close(got_y, y, 1e-6, 1e-6, s.text() + " y");
-      expect_close(rstd, r, 0, 1e-6, s.text() + " rstd");
-      std::vector<float> d_weight(at(s.columns));
-      const auto backward = [&](ThreadPool& pool) {
-        std::vector<float> out = x;
-        Workspace space(rms_norm_backward_workspace_bytes(s.rows, s.columns));
-        rms_norm_backward(s.rows, s.columns, {x.data(), s.ld}, w, rstd.data(), {dy.data(), s.ld}, {out.data(), s.ld},
-                          weighted ? d_weight.data() : nullptr, pool, weighted ? space.get() : nullptr);
-        return out;
-      };
-      expect_close(same_for_all_threads(backward), dx, 2e-6, 2e-6, s.text() + " dx");
-      if (!weighted) continue;
-      expect_close(d_weight, dw, 2e-5, 1e-5, s.text() + " d_weight");
-      same_for_all_threads([&](ThreadPool& pool) { backward(pool); return d_weight; });
-    }
+    };
+    check("rms_norm", 1, [&](Rows from, Rows, RowsOut to) { rms_norm_forward(s.rows, s.columns, from, 1e-5F, to, pool); });
+    check("rms_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
+      rms_norm_backward(s.rows, s.columns, from, 1e-5F, slope, to, pool);
+    });
+    check("layer_norm", 1, [&](Rows from, Rows, RowsOut to) {
+      layer_norm_forward(s.rows, s.columns, from, weight.data(), bias.data(), 1e-5F, to, pool);
+    });
+    std::vector<float> d_weight(at(s.columns)), d_bias(at(s.columns));
+    Workspace space(layer_norm_backward_workspace_bytes(s.rows, s.columns));
+    check("layer_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
+      layer_norm_backward(s.rows, s.columns, from, weight.data(), 1e-5F, slope, to, d_weight.data(), d_bias.data(), pool,
+                          space.get());
+    });
   }
 }
 
@@ -161,7 +255,7 @@ TEST_P(RowwiseTest, InfinitiesAndNan) {
   x[2] = nan;
   log_sum_exp(1, 20, {x.data(), 20}, &lse, pool);
   EXPECT_TRUE(std::isnan(lse));
-  rms_norm_forward(1, 20, {x.data(), 20}, nullptr, 0, {x.data(), 20}, nullptr, pool);
+  rms_norm_forward(1, 20, {x.data(), 20}, 0, {x.data(), 20}, pool);
   EXPECT_TRUE(std::isnan(x[0]));
 }
 

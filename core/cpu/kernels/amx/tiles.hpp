@@ -218,7 +218,7 @@ template <int kLines>
 CADDIE_INLINE void multiply_tiles(const char*& ahead) {
   const auto fetch = [&] {
 #pragma GCC unroll 16
-    for (int i = 0; i < kLines; ++i, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
+    for (int i = 0; i < kLines; ++i, ahead += 64) _mm_prefetch(ahead, _MM_HINT_NTA);
   };
   _tile_dpbf16ps(0, 4, 6);
   fetch();

@@ -7,45 +7,126 @@ namespace {
 
 using std::int64_t;
 
-CADDIE_INLINE F weight_at(const float* weight, int64_t i, int64_t n) {
-  return weight == nullptr ? splat(1.0F) : load_some(weight + i, n);
-}
-
-float sum(const float* x, int64_t count) {
+template <typename T>
+CADDIE_INLINE float sum_of_row(const T* x, int64_t count) {
   return sum_of(count, [=](int64_t i, int64_t n) { return load_some(x + i, n); });
 }
 
-float sum_of_squares(const float* x, int64_t count) {
-  return sum_of(count, [=](int64_t i, int64_t n) {
+float sum(const float* x, int64_t count) { return sum_of_row(x, count); }
+
+void scale(const float* x, float factor, int64_t count, float* y) {
+  for_strips(count, [=](int64_t i, int64_t n) { store_some(y + i, load_some(x + i, n) * splat(factor), n); });
+}
+
+float dot(const float* a, const float* b, int64_t count) {
+  return sum_of(count, [=](int64_t i, int64_t n) { return load_some(a + i, n) * load_some(b + i, n); });
+}
+
+// ---- norms ----------------------------------------------------------------------------------------------------------
+
+// The body with the pointer that is given.
+template <typename AnyRow, typename Body>
+CADDIE_INLINE void with(AnyRow row, Body body) {
+  if (row.narrow != nullptr) {
+    body(row.narrow);
+  } else {
+    body(row.data);
+  }
+}
+
+CADDIE_INLINE float inverse_root(float x) { return 1.0F / square_root(splat(x))[0]; }
+
+template <typename X, typename Y>
+void rms_norm_row(const X* x, float epsilon, int64_t count, Y* y) {
+  const float squares = sum_of(count, [=](int64_t i, int64_t n) {
     const F v = load_some(x + i, n);
     return v * v;
   });
+  const F r = splat(inverse_root(squares / static_cast<float>(count) + epsilon));
+  for_strips(count, [=](int64_t i, int64_t n) { store_some(y + i, load_some(x + i, n) * r, n); });
 }
 
-void scale(const float* x, const float* weight, float factor, int64_t count, float* y) {
+template <typename X, typename Dy, typename Dx>
+void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, Dx* dx) {
+  const auto width = static_cast<float>(count);
+  float totals[2];  // of x^2 and dy x
+  sums_of(count, totals, [=](int64_t i, int64_t n) {
+    const F v = load_some(x + i, n);
+    return Terms<2>{{v * v, load_some(dy + i, n) * v}};
+  });
+  const float r = inverse_root(totals[0] / width + epsilon);
+  const F pull = splat(-r * r * r * (totals[1] / width));
   for_strips(count, [=](int64_t i, int64_t n) {
-    store_some(y + i, load_some(x + i, n) * splat(factor) * weight_at(weight, i, n), n);
+    store_some(dx + i, fma(pull, load_some(x + i, n), load_some(dy + i, n) * splat(r)), n);
   });
 }
 
-float dot(const float* a, const float* b, const float* weight, int64_t count) {
-  return sum_of(count, [=](int64_t i, int64_t n) {
-    return load_some(a + i, n) * load_some(b + i, n) * weight_at(weight, i, n);
+// Lanes without an element are read as the mean, so that they add nothing.
+template <typename X, typename Y>
+void layer_norm_row(const X* x, const float* weight, const float* bias, float epsilon, int64_t count, Y* y) {
+  const auto width = static_cast<float>(count);
+  const float mean = sum_of_row(x, count) / width;
+  const float squares = sum_of(count, [=](int64_t i, int64_t n) {
+    const F centred = load_some(x + i, n, mean) - splat(mean);
+    return centred * centred;
   });
-}
-
-void combine(const float* a, const float* weight, float p, const float* b, float q, int64_t count, float* out) {
+  const F r = splat(inverse_root(squares / width + epsilon));
   for_strips(count, [=](int64_t i, int64_t n) {
-    const F first = load_some(a + i, n) * weight_at(weight, i, n) * splat(p);
-    store_some(out + i, fma(splat(q), load_some(b + i, n), first), n);
+    const F normal = (load_some(x + i, n) - splat(mean)) * r;
+    store_some(y + i, fma(normal, load_some(weight + i, n), load_some(bias + i, n)), n);
   });
 }
 
-void add_product(const float* a, const float* b, float factor, int64_t count, float* out) {
+template <typename X, typename Dy, typename Dx>
+void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsilon, int64_t count, Dx* dx,
+                       float* d_weight, float* d_bias) {
+  const auto width = static_cast<float>(count);
+  const float mean = sum_of_row(x, count) / width;
+  float totals[3];  // of c^2, g and g c; c = x - mean, g = dy weight
+  sums_of(count, totals, [=](int64_t i, int64_t n) {
+    const F c = load_some(x + i, n, mean) - splat(mean);
+    const F g = load_some(dy + i, n) * load_some(weight + i, n);
+    return Terms<3>{{c * c, g, g * c}};
+  });
+  const float r = inverse_root(totals[0] / width + epsilon);
+  const F shift = splat(-r * (totals[1] / width));
+  const F pull = splat(-r * r * (totals[2] / width));
   for_strips(count, [=](int64_t i, int64_t n) {
-    store_some(out + i, fma(load_some(a + i, n) * splat(factor), load_some(b + i, n), load_some(out + i, n)), n);
+    const F slope = load_some(dy + i, n);
+    const F normal = (load_some(x + i, n) - splat(mean)) * splat(r);
+    if (d_weight != nullptr) {
+      store_some(d_weight + i, fma(slope, normal, load_some(d_weight + i, n)), n);
+      store_some(d_bias + i, slope + load_some(d_bias + i, n), n);
+    }
+    const F g = slope * load_some(weight + i, n);
+    store_some(dx + i, fma(pull, normal, fma(splat(r), g, shift)), n);
   });
 }
+
+void rms_norm(Row x, float epsilon, int64_t count, RowOut y) {
+  with(x, [=](auto from) { with(y, [=](auto to) { rms_norm_row(from, epsilon, count, to); }); });
+}
+
+void rms_norm_backward(Row x, Row dy, float epsilon, int64_t count, RowOut dx) {
+  with(x, [=](auto from) {
+    with(dy, [=](auto slope) { with(dx, [=](auto to) { rms_norm_slopes(from, slope, epsilon, count, to); }); });
+  });
+}
+
+void layer_norm(Row x, const float* weight, const float* bias, float epsilon, int64_t count, RowOut y) {
+  with(x, [=](auto from) { with(y, [=](auto to) { layer_norm_row(from, weight, bias, epsilon, count, to); }); });
+}
+
+void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, RowOut dx, float* d_weight,
+                         float* d_bias) {
+  with(x, [=](auto from) {
+    with(dy, [=](auto slope) {
+      with(dx, [=](auto to) { layer_norm_slopes(from, weight, slope, epsilon, count, to, d_weight, d_bias); });
+    });
+  });
+}
+
+// ---- sums and softmax -----------------------------------------------------------------------------------------------
 
 void add(const float* x, int64_t count, float* out) {
   for_strips(count, [=](int64_t i, int64_t n) { store_some(out + i, load_some(out + i, n) + load_some(x + i, n), n); });
@@ -68,7 +149,7 @@ void softmax_slopes(const float* y, const float* dy, float mean_slope, int64_t c
 }  // namespace
 
 extern const RowTable row_table;
-const RowTable row_table{sum, sum_of_squares, largest_of, scale, dot, combine, add_product, add, exp_sum,
-                         softmax_slopes};
+const RowTable row_table{sum,        largest_of,          scale, dot,     rms_norm,      rms_norm_backward,
+                         layer_norm, layer_norm_backward, add,   exp_sum, softmax_slopes};
 
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -124,14 +124,32 @@ CADDIE_INLINE F larger(F a, F b) { return a > b ? a : b; }
 CADDIE_INLINE F smaller(F a, F b) { return a < b ? a : b; }
 CADDIE_INLINE F magnitude(F v) { return as_float(as_int(v) & splat_int(0x7fffffff)); }
 
+namespace detail {
+
+template <typename Half, typename Whole>
+CADDIE_INLINE Half sum_of_halves(Whole v) {
+  Half halves[2];
+  static_assert(sizeof halves == sizeof v);
+  __builtin_memcpy(halves, &v, sizeof v);
+  return halves[0] + halves[1];
+}
+
+}  // namespace detail
+
 // Sums in a fixed tree: lane i with lane i + half, and again.
 CADDIE_INLINE float sum_lanes(F v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+  using Four [[gnu::vector_size(16)]] = float;
+  using Two [[gnu::vector_size(8)]] = float;
+#if defined(__AVX512F__)
+  using Eight [[gnu::vector_size(32)]] = float;
+  const Four four = detail::sum_of_halves<Four>(detail::sum_of_halves<Eight>(v));
+#elif defined(__AVX2__)
+  const Four four = detail::sum_of_halves<Four>(v);
+#else
+  const Four four = v;
+#endif
+  const Two two = detail::sum_of_halves<Two>(four);
+  return two[0] + two[1];
 }
 
 CADDIE_INLINE float max_lanes(F v) {

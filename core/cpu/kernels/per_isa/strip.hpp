@@ -23,6 +23,17 @@ CADDIE_INLINE void store_some(float* p, F v, std::int64_t n) {
   }
 }
 
+// Numbers in bfloat16, as floats.
+CADDIE_INLINE F load_some(const std::uint16_t* p, std::int64_t n, float fill = 0.0F) {
+  const F values = load_bf16(p, n);
+  if (n == kLanes || fill == 0.0F) return values;
+  I lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return select(lane < splat_int(static_cast<std::int32_t>(n)), values, splat(fill));
+}
+
+CADDIE_INLINE void store_some(std::uint16_t* p, F v, std::int64_t n) { store_bf16(p, v, n); }
+
 // body(i, n) for strips of n = kLanes floats at i, then the rest.
 template <typename Body>
 CADDIE_INLINE void for_strips(std::int64_t count, Body body) {
@@ -31,25 +42,43 @@ CADDIE_INLINE void for_strips(std::int64_t count, Body body) {
   if (i < count) body(i, count - i);
 }
 
-// Sum over strips of term(i, n): four interleaved vector sums, added in a fixed tree. Blocks of kSumBlock floats are
-// summed one by one, which keeps rounding errors of long rows small.
+// Sums over strips of terms(i, n): four interleaved vector sums each, added in a fixed tree. Blocks of kSumBlock floats
+// are summed one by one, which keeps rounding errors of long rows small.
 constexpr std::int64_t kSumBlock = 2048;
 
-template <typename Term>
-CADDIE_INLINE float sum_of(std::int64_t count, Term term) {
-  float total = 0.0F;
+template <int kSums>
+struct Terms {
+  F of[kSums];
+};
+
+template <int kSums, typename Make>
+CADDIE_INLINE void sums_of(std::int64_t count, float (&totals)[kSums], Make terms) {
+  for (float& total : totals) total = 0.0F;
   for (std::int64_t begin = 0; begin < count; begin += kSumBlock) {
     const std::int64_t end = least(count, begin + kSumBlock);
-    F sums[4] = {F{}, F{}, F{}, F{}};
+    F sums[kSums][4] = {};
+    const auto add = [&](int v, const Terms<kSums>& made) {
+      for (int s = 0; s < kSums; ++s) sums[s][v] += made.of[s];
+    };
     std::int64_t i = begin;
     for (; i + 4 * kLanes <= end; i += 4 * kLanes) {
 #pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) sums[v] += term(i + v * kLanes, static_cast<std::int64_t>(kLanes));
+      for (int v = 0; v < 4; ++v) add(v, terms(i + v * kLanes, static_cast<std::int64_t>(kLanes)));
     }
-    for (int v = 0; i < end; i += kLanes, ++v) sums[v] += term(i, least(kLanes, end - i));
-    total += sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      if (i < end) add(v, terms(i, least(kLanes, end - i)));
+      i += kLanes;
+    }
+    for (int s = 0; s < kSums; ++s) totals[s] += sum_lanes((sums[s][0] + sums[s][1]) + (sums[s][2] + sums[s][3]));
   }
-  return total;
+}
+
+template <typename Term>
+CADDIE_INLINE float sum_of(std::int64_t count, Term term) {
+  float total[1];
+  sums_of(count, total, [=](std::int64_t i, std::int64_t n) { return Terms<1>{{term(i, n)}}; });
+  return total[0];
 }
 
 // Largest of the floats; -infinity if there are none.
