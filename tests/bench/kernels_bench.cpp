@@ -1,7 +1,7 @@
 // Speed of the CPU kernels beside the machine's ceiling of the same moment: each round runs a loop of independent
 // multiply-adds (the probe), then one kernel. Printed: GFLOP/s and percent of the probe, best and median of the rounds.
 //
-//   bench_kernels [threads] [rounds] [filter] [bf16]
+//   bench_kernels [threads] [rounds] [filter] [f32 | bf16] [portable | avx2 | avx512 | amx]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -185,11 +185,20 @@ void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std:
             [&] { attention_backward(backward, bench.pool, space.get()); });
 }
 
+// Of a name as available_isas() has it; otherwise nothing changes.
+void choose_isa(const std::string& wanted) {
+  for (const Isa isa : available_isas()) {
+    if (name(isa) == wanted) set_active_isa(isa);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : ThreadPool::available_threads();
-  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : "", argc > 4 && std::string(argv[4]) == "bf16" ? Factors::bf16 : Factors::f32};
+  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
+  if (argc > 4 && std::string(argv[4]) == "bf16") bench.factors = Factors::bf16;
+  if (argc > 5) choose_isa(argv[5]);
   use_cpu_time = bench.pool.size() == 1;
   std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
   bench_gemm(bench, 140, 256, 256, false, true, true);
