@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/strided_reader.hpp"
 #include "core/graph/contraction.hpp"
 
 namespace caddie::cpu {
@@ -29,6 +30,11 @@ bool is_row_of_norm(const Step& step, const Node& node, std::size_t input) {
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
+
+bool is_attention(const Node& node) { return node.op == Op::attention || node.op == Op::attention_backward; }
+
+// Queries, keys, values and what has their shapes: not lse, not segments.
+bool are_heads(const Graph& graph, Value value) { return graph.shape(value).rank() == 4; }
 
 // A single movement: it has a step of its own that knows f32 only.
 bool is_copy(const Graph& graph, const Step& step) {
@@ -65,22 +71,24 @@ class Widths {
     if (graph_.dtype(value) != graph::DType::f32 || graph_.shape(value).elements() < kLeastElements) return false;
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
+    if (is_attention(node)) return are_heads(graph_, value);
     if (is_norm(node)) return value == step.writes.front();
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
-  // Elementwise steps read narrow values in order only.
   void keep_what_must_be_wide(const Step& step) {
-    const bool copies = is_copy(graph_, step);
-    const bool multiplies = !step.fused && is_product(graph_.nodes()[step.node]);
-    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
-      const bool of_product = multiplies && (i < 2 || (slopes && i + 1 == views.size()));
-      const bool of_norm = !step.fused && is_row_of_norm(step, graph_.nodes()[step.node], i);
-      const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : of_product || of_norm;
-      if (!reads_narrow) stays_wide(views[i]);
+      if (!reads_narrow(step, i, views[i])) stays_wide(views[i]);
     }
+  }
+  [[nodiscard]] bool reads_narrow(const Step& step, std::size_t input, const View& view) const {
+    if (step.fused) return !is_copy(graph_, step) && stands_in_runs(view);
+    const Node& node = graph_.nodes()[step.node];
+    if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
+    if (is_norm(node)) return is_row_of_norm(step, node, input);
+    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
+    return is_product(node) && (input < 2 || (slopes && input + 1 == graph::views_read(step).size()));
   }
 
   const Graph& graph_;
