@@ -47,12 +47,24 @@ class AttentionSteps : public CpuStep {
     const Node& node = input.graph.nodes()[step.node];
     first_output_ = node.first_output;
     shape_.factors = input.factors;
-    bytes_ = bytes_of_all(input.graph, node);
+    for (const View& view : inputs_) narrow_inputs_.push_back(input.narrow[view.base]);
+    for (std::uint32_t i = 0; i < node.output_count; ++i) narrow_outputs_.push_back(input.narrow[first_output_ + i]);
+    bytes_ = bytes_of_all(input.graph, node) - bytes_saved(input.graph);
     has_segments_ = inputs_.size() > segments;
   }
   [[nodiscard]] std::size_t scratch_bytes() const override { return workspace_; }
 
  protected:
+  [[nodiscard]] double bytes_saved(const Graph& graph) const {
+    double saved = 0;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (narrow_inputs_[i]) saved += 2.0 * static_cast<double>(inputs_[i].shape.elements());
+    }
+    for (std::uint32_t i = 0; i < narrow_outputs_.size(); ++i) {
+      if (narrow_outputs_[i]) saved += 2.0 * static_cast<double>(graph.shape(first_output_ + i).elements());
+    }
+    return saved;
+  }
   [[nodiscard]] AttentionShape shape(const RunContext& context) const {
     AttentionShape shape = shape_;
     if (has_segments_) shape.query_segments = shape.key_segments = context.read_i32(inputs_.back());
@@ -60,15 +72,28 @@ class AttentionSteps : public CpuStep {
   }
   [[nodiscard]] HeadsIn heads(const RunContext& context, std::size_t input) const {
     const View& view = inputs_[input];
-    return {context.read(view), view.strides[0], view.strides[1], view.strides[2]};
+    HeadsIn heads{nullptr, view.strides[0], view.strides[1], view.strides[2]};
+    if (narrow_inputs_[input]) {
+      heads.narrow = context.read_narrow(view.base) + view.offset;
+    } else {
+      heads.data = context.read(view);
+    }
+    return heads;
   }
   [[nodiscard]] HeadsOut result(const RunContext& context, std::uint32_t output, std::int64_t positions,
                                 std::int64_t count) const {
     const std::int64_t row = count * shape_.dim;
-    return {context.write(first_output_ + output), positions * row, row, shape_.dim};
+    HeadsOut heads{nullptr, positions * row, row, shape_.dim};
+    if (narrow_outputs_[output]) {
+      heads.narrow = context.write_narrow(first_output_ + output);
+    } else {
+      heads.data = context.write(first_output_ + output);
+    }
+    return heads;
   }
 
   std::vector<View> inputs_;
+  std::vector<bool> narrow_inputs_, narrow_outputs_;
   AttentionShape shape_;
   bool has_segments_ = false;
   graph::Value first_output_ = 0;

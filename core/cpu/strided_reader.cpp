@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 #include "core/cpu/strips/strips.hpp"
 
@@ -18,6 +19,12 @@ StridedReader::StridedReader(const graph::View& view, graph::DType type)
   fill_ = type == graph::DType::f32 ? static_cast<float>(view.fill)
                                     : std::bit_cast<float>(static_cast<std::int32_t>(view.fill));
   for (const graph::ViewAxis& axis : joined_axes(view)) axes_[axis_count_++] = axis;
+}
+
+std::int64_t StridedReader::part_length() const {
+  if (axis_count_ == 0) return 1;
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  return std::gcd(std::gcd(inner.begin, inner.end), inner.length);
 }
 
 StridedReader::Position StridedReader::position(std::int64_t run) const {
@@ -73,12 +80,38 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   const std::int64_t from = first % inner.length;
   if (from + n <= inner.length && inner.stride >= 0 && inner.stride <= 1) {
     const Position at = position(first / inner.length);
-    if (at.outside > 0) return {&fill_, true};
+    if (at.outside > 0 || from + n <= inner.begin || from >= inner.end) return {&fill_, true};
     if (from >= inner.begin && from + n <= inner.end) {
       return {base + at.offset + from * inner.stride, inner.stride == 0};
     }
   }
   copy(base, first, n, space);
+  return {space, false};
+}
+
+void StridedReader::widen_run(const std::uint16_t* base, const Position& at, std::int64_t from, std::int64_t n,
+                              float* out) const {
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  const std::int64_t begin = at.outside > 0 ? from + n : std::clamp(inner.begin, from, from + n);
+  const std::int64_t end = std::clamp(inner.end, begin, from + n);
+  fill_strip(out, fill_, begin - from);
+  if (end > begin) widen_strip(out + (begin - from), base + at.offset + begin, end - begin);
+  fill_strip(out + (end - from), fill_, from + n - end);
+}
+
+Strip StridedReader::read_narrow(const std::uint16_t* base, std::int64_t first, std::int64_t n, float* space) const {
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  std::int64_t from = first % inner.length;
+  Position at = position(first / inner.length);
+  const bool misses = at.outside > 0 || from + n <= inner.begin || from >= inner.end;
+  if (misses && from + n <= inner.length) return {&fill_, true};
+  for (std::int64_t done = 0; done < n;) {
+    const std::int64_t count = std::min(n - done, inner.length - from);
+    widen_run(base, at, from, count, space + done);
+    done += count;
+    from = 0;
+    if (done < n) advance(at);
+  }
   return {space, false};
 }
 
@@ -137,6 +170,11 @@ void StridedReader::copy(const float* base, std::int64_t first, std::int64_t n, 
     from = 0;
     if (n > 0) advance(at);
   }
+}
+
+bool stands_in_runs(const graph::View& view) {
+  const auto axes = graph::joined_axes(view);
+  return !axes.empty() && axes.back().stride == 1;
 }
 
 // ---- transpositions -------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ class StridedReader {
   [[nodiscard]] graph::Value base() const { return base_; }
   // Elements side by side in the innermost axis; strips that are whole or equal parts of it need the fewest copies.
   [[nodiscard]] std::int64_t run_length() const { return axis_count_ == 0 ? 1 : axes_[axis_count_ - 1].length; }
+  // The same, cut where the innermost axis begins and ends to be outside, if that gives equal parts.
+  [[nodiscard]] std::int64_t part_length() const;
   // Every strip is read in place; no space is needed.
   [[nodiscard]] bool always_in_place() const { return dense_ || splat_; }
   [[nodiscard]] bool is_dense() const { return dense_; }
@@ -30,6 +32,8 @@ class StridedReader {
 
   // Elements [first, first + n) of the view over memory `base`; `space` holds n floats and may not be used.
   [[nodiscard]] Strip read(const float* base, std::int64_t first, std::int64_t n, float* space) const;
+  // The same of numbers in bfloat16 of a view that stands in runs; never in place, `space` may hold them.
+  [[nodiscard]] Strip read_narrow(const std::uint16_t* base, std::int64_t first, std::int64_t n, float* space) const;
   // The same, always copied to `out`.
   void copy(const float* base, std::int64_t first, std::int64_t n, float* out) const;
 
@@ -52,6 +56,8 @@ class StridedReader {
   }
   void copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const;
   void copy_run(const float* base, const Position& position, std::int64_t from, std::int64_t n, float* out) const;
+  void widen_run(const std::uint16_t* base, const Position& position, std::int64_t from, std::int64_t n,
+                 float* out) const;
   [[nodiscard]] std::size_t unit_axis() const;
 
   graph::Value base_ = 0;
@@ -63,5 +69,8 @@ class StridedReader {
   std::size_t axis_count_ = 0;
   std::array<graph::ViewAxis, graph::Shape::kMaxRank> axes_{};
 };
+
+// Elements that follow each other along the innermost axis stand side by side, as read_narrow() needs.
+bool stands_in_runs(const graph::View& view);
 
 }  // namespace caddie::cpu

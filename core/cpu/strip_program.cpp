@@ -240,7 +240,8 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
   std::int64_t run = 0;  // the shortest long run of an input that is not dense
   for (const StridedReader& reader : inputs_) {
     if (reader.always_in_place() || reader.run_length() < kLeastRun) continue;
-    run = run == 0 ? reader.run_length() : std::min(run, reader.run_length());
+    const std::int64_t length = reader.part_length() < kLeastRun ? reader.run_length() : reader.part_length();
+    run = run == 0 ? length : std::min(run, length);
   }
   strip_length_ = longest;
   if (run > 0) {
@@ -318,11 +319,9 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
     switch (made.kind) {
       case Kind::load: {
         const StridedReader& reader = inputs_[made.out];
-        if (narrow_inputs_[made.out]) {
-          widen_strip(out, context.read_narrow(reader.base()) + reader.offset() + first, n);
-          break;
-        }
-        strips[made.out] = reader.read(context.read(reader.base()), first, n, registers + made.slot * stride);
+        strips[made.out] = narrow_inputs_[made.out]
+                               ? reader.read_narrow(context.read_narrow(reader.base()), first, n, out)
+                               : reader.read(context.read(reader.base()), first, n, out);
         continue;
       }
       case Kind::compute: {

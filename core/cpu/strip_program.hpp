@@ -74,7 +74,7 @@ class StripProgram {
   void count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const;
 
   std::vector<StridedReader> inputs_;
-  std::vector<bool> narrow_inputs_;  // dense ones, in bfloat16
+  std::vector<bool> narrow_inputs_;  // in bfloat16
   std::size_t member_count_ = 0;
   std::int64_t elements_ = 0;  // that the group walks
   std::vector<Instruction> instructions_;

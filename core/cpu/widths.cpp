@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/strided_reader.hpp"
 #include "core/graph/contraction.hpp"
 
 namespace caddie::cpu {
@@ -23,14 +24,18 @@ bool is_of_rows(Op op) {
   return op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm || op == Op::layer_norm_backward ||
          op == Op::rope;
 }
-// x, dy behind all other inputs of a gradient, and what is added to it.
+// Of them x, dy behind all other inputs of a gradient, and what is added to it.
 bool is_row_input(const Step& step, const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
-  return is_of_rows(node.op) &&
-         (input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size()));
+  return input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size());
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
+
+bool is_attention(const Node& node) { return node.op == Op::attention || node.op == Op::attention_backward; }
+
+// Queries, keys, values and what has their shapes: not lse, not segments.
+bool are_heads(const Graph& graph, Value value) { return graph.shape(value).rank() == 4; }
 
 // A single movement: it has a step of its own that knows f32 only.
 bool is_copy(const Graph& graph, const Step& step) {
@@ -67,22 +72,24 @@ class Widths {
     if (graph_.dtype(value) != graph::DType::f32 || graph_.shape(value).elements() < kLeastElements) return false;
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
+    if (is_attention(node)) return are_heads(graph_, value);
     if (is_of_rows(node.op)) return value == step.writes.front();
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
-  // Elementwise steps read narrow values in order only.
   void keep_what_must_be_wide(const Step& step) {
-    const bool copies = is_copy(graph_, step);
-    const bool multiplies = !step.fused && is_product(graph_.nodes()[step.node]);
-    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
     const auto views = graph::views_read(step);
     for (std::size_t i = 0; i < views.size(); ++i) {
-      const bool of_product = multiplies && (i < 2 || (slopes && i + 1 == views.size()));
-      const bool of_rows = !step.fused && is_row_input(step, graph_.nodes()[step.node], i);
-      const bool reads_narrow = step.fused ? !copies && views[i].is_dense() : of_product || of_rows;
-      if (!reads_narrow) stays_wide(views[i]);
+      if (!reads_narrow(step, i, views[i])) stays_wide(views[i]);
     }
+  }
+  [[nodiscard]] bool reads_narrow(const Step& step, std::size_t input, const View& view) const {
+    if (step.fused) return !is_copy(graph_, step) && stands_in_runs(view);
+    const Node& node = graph_.nodes()[step.node];
+    if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
+    if (is_of_rows(node.op)) return is_row_input(step, node, input);
+    const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
+    return is_product(node) && (input < 2 || (slopes && input + 1 == graph::views_read(step).size()));
   }
 
   const Graph& graph_;

@@ -1,7 +1,7 @@
 // Speed of the CPU kernels beside the machine's ceiling of the same moment: each round runs a loop of independent
 // multiply-adds (the probe), then one kernel. Printed: GFLOP/s and percent of the probe, best and median of the rounds.
 //
-//   bench_kernels [threads] [rounds] [filter] [bf16]
+//   bench_kernels [threads] [rounds] [filter] [f32 | bf16] [portable | avx2 | avx512 | amx]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -51,6 +51,19 @@ Buffer random_buffer(std::int64_t floats) {
   std::normal_distribution<float> normal;
   Buffer memory = buffer(floats);
   for (std::int64_t i = 0; i < floats; ++i) memory.get()[i] = normal(random);
+  return memory;
+}
+
+// As many in bfloat16.
+Buffer random_halves(std::int64_t count) {
+  const Buffer numbers = random_buffer(count);
+  Buffer memory = buffer(count / 2);
+  auto* halves = reinterpret_cast<std::uint16_t*>(memory.get());
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, numbers.get() + i, sizeof bits);
+    halves[i] = static_cast<std::uint16_t>(bits >> 16);
+  }
   return memory;
 }
 
@@ -121,8 +134,9 @@ void bench_gemm(Bench& bench, std::int64_t m, std::int64_t n, std::int64_t k, bo
   bench.run(name, 2.0 * static_cast<double>(batch * m * n * k), [&] { gemm(g, bench.pool, space.get()); });
 }
 
+// Queries, keys and values are parts of the same rows, as a product makes them.
 void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std::int64_t heads, std::int64_t kv_heads,
-                     std::int64_t dim) {
+                     std::int64_t dim, bool narrow) {
   AttentionShape s;
   s.factors = bench.factors;
   s.batch = batch;
@@ -131,35 +145,60 @@ void bench_attention(Bench& bench, std::int64_t batch, std::int64_t length, std:
   s.kv_heads = kv_heads;
   s.dim = dim;
   s.scale = 1.0F / std::sqrt(static_cast<float>(dim));
+  const std::int64_t row = (heads + 2 * kv_heads) * dim;
   const std::int64_t q_floats = batch * length * heads * dim;
   const std::int64_t k_floats = batch * length * kv_heads * dim;
-  const Buffer q = random_buffer(q_floats), dy = random_buffer(q_floats), y = buffer(q_floats), dq = buffer(q_floats);
-  const Buffer k = random_buffer(k_floats), v = random_buffer(k_floats), dk = buffer(k_floats), dv = buffer(k_floats);
+  const auto numbers = [&](std::int64_t count) { return narrow ? random_halves(count) : random_buffer(count); };
+  const Buffer qkv = numbers(batch * length * row), dy = numbers(q_floats);
+  const Buffer y = buffer(q_floats), dq = buffer(q_floats), dk = buffer(k_floats), dv = buffer(k_floats);
   const Buffer lse = buffer(batch * heads * length);
-  const auto in = [&](const Buffer& x, std::int64_t h) { return HeadsIn{x.get(), length * h * dim, h * dim, dim}; };
-  const auto out = [&](const Buffer& x, std::int64_t h) { return HeadsOut{x.get(), length * h * dim, h * dim, dim}; };
-  AttentionForward forward{s, in(q, heads), in(k, kv_heads), in(v, kv_heads), out(y, heads), lse.get()};
-  AttentionBackward backward{.shape = s, .q = in(q, heads), .k = in(k, kv_heads), .v = in(v, kv_heads),
-                             .y = in(y, heads), .lse = lse.get(), .dy = in(dy, heads), .dq = out(dq, heads),
-                             .dk = out(dk, kv_heads), .dv = out(dv, kv_heads)};
+  const auto part = [&](auto heads_of, const Buffer& x, std::int64_t first, std::int64_t position) {
+    heads_of.batch_stride = length * position;
+    heads_of.position_stride = position;
+    heads_of.head_stride = dim;
+    if (narrow) {
+      heads_of.narrow = reinterpret_cast<std::uint16_t*>(x.get()) + first;
+    } else {
+      heads_of.data = x.get() + first;
+    }
+    return heads_of;
+  };
+  const HeadsIn q = part(HeadsIn{}, qkv, 0, row);
+  const HeadsIn k = part(HeadsIn{}, qkv, heads * dim, row);
+  const HeadsIn v = part(HeadsIn{}, qkv, (heads + kv_heads) * dim, row);
+  const AttentionForward forward{s, q, k, v, part(HeadsOut{}, y, 0, heads * dim), lse.get()};
+  const AttentionBackward backward{.shape = s, .q = q, .k = k, .v = v, .y = part(HeadsIn{}, y, 0, heads * dim),
+                                   .lse = lse.get(), .dy = part(HeadsIn{}, dy, 0, heads * dim),
+                                   .dq = part(HeadsOut{}, dq, 0, heads * dim),
+                                   .dk = part(HeadsOut{}, dk, 0, kv_heads * dim),
+                                   .dv = part(HeadsOut{}, dv, 0, kv_heads * dim)};
   const int threads = bench.pool.size();
   const Buffer space = buffer(static_cast<std::int64_t>(
       std::max(attention_forward_workspace_bytes(s, threads), attention_backward_workspace_bytes(s, threads)) / 4));
   char name[96];
-  std::snprintf(name, sizeof name, "attention B%ld T%ld H%ld K%ld D%ld causal", static_cast<long>(batch),
+  std::snprintf(name, sizeof name, "attention B%ld T%ld H%ld K%ld D%ld%s", static_cast<long>(batch),
                 static_cast<long>(length), static_cast<long>(heads), static_cast<long>(kv_heads),
-                static_cast<long>(dim));
+                static_cast<long>(dim), narrow ? " narrow" : "");
   bench.run(std::string(name) + " fwd", attention_forward_flops(s),
             [&] { attention_forward(forward, bench.pool, space.get()); });
   bench.run(std::string(name) + " bwd", attention_backward_flops(s),
             [&] { attention_backward(backward, bench.pool, space.get()); });
 }
 
+// Of a name as available_isas() has it; otherwise nothing changes.
+void choose_isa(const std::string& wanted) {
+  for (const Isa isa : available_isas()) {
+    if (name(isa) == wanted) set_active_isa(isa);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : ThreadPool::available_threads();
-  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : "", argc > 4 && std::string(argv[4]) == "bf16" ? Factors::bf16 : Factors::f32};
+  Bench bench{ThreadPool(threads), argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : ""};
+  if (argc > 4 && std::string(argv[4]) == "bf16") bench.factors = Factors::bf16;
+  if (argc > 5) choose_isa(argv[5]);
   use_cpu_time = bench.pool.size() == 1;
   std::printf("%s, %d threads, %s time\n", name(active_isa()), bench.pool.size(), use_cpu_time ? "CPU" : "wall");
   bench_gemm(bench, 140, 256, 256, false, true, true);
@@ -185,9 +224,12 @@ int main(int argc, char** argv) {
   bench_gemm(bench, 512, 512, 512, false, true, false, 16);
   bench_gemm(bench, 256, 256, 256, false, true, false, 16);
   bench_gemm(bench, 256, 1024, 256, false, false, false, 16);
-  bench_attention(bench, 8, 512, 4, 4, 64);
-  bench_attention(bench, 8, 512, 8, 4, 64);
-  bench_attention(bench, 2, 2048, 8, 4, 64);
-  bench_attention(bench, 4, 1024, 4, 4, 128);
+  for (const bool narrow : {false, true}) {
+    if (narrow && !takes_narrow(bench.factors)) break;
+    bench_attention(bench, 8, 512, 4, 4, 64, narrow);
+    bench_attention(bench, 8, 512, 8, 4, 64, narrow);
+    bench_attention(bench, 2, 2048, 8, 4, 64, narrow);
+    bench_attention(bench, 4, 1024, 4, 4, 128, narrow);
+  }
   return 0;
 }

@@ -32,6 +32,44 @@ TEST(CpuBf16, ProductsAreWithinBfloat16OfTheReference) {
   }
 }
 
+// Values between products are kept in bfloat16 also where they are read in pieces: joined by padding, cut by slices.
+TEST(CpuBf16, ValuesThatAreJoinedAndCutAreWithinBfloat16OfTheReference) {
+  using List = std::vector<std::int64_t>;
+  constexpr std::int64_t kRows = 70;
+  for (const std::int64_t width : {96, 77, 300}) {
+    for (const std::int64_t before : {0, 3, 256}) {
+      Case c;
+      const Value x = c.real({kRows, 40});
+      const auto product = [&](Value of, std::int64_t depth, std::int64_t columns) {
+        return c.graph.emit(Op::linear, {of, c.real({columns, depth})});
+      };
+      const auto pad = [&](Value of, List low, List high, double value) {
+        return c.graph.emit(Op::pad, {of}, graph::Attributes().set("low", low).set("high", high).set("value", value));
+      };
+      const Value left = product(x, 40, width);
+      const Value right = product(x, 40, width);
+      const std::int64_t whole = before + 2 * width;
+      const Value joined = c.graph.emit(Op::add, {pad(left, {0, before}, {0, width}, 0.5),
+                                                  pad(right, {0, before + width}, {0, 0}, -1.0)});
+      c.graph.output("joined", product(joined, whole, 8));
+      const Value shifted = c.graph.emit(Op::mul, {pad(left, {2, 0}, {1, 5}, 2.0), pad(right, {0, 5}, {3, 0}, 1.0)});
+      c.graph.output("shifted", product(shifted, width + 5, 8));
+      const Value cut = c.graph.emit(
+          Op::slice, {right}, graph::Attributes().set("starts", List{3, 5}).set("sizes", List{60, width - 7}));
+      c.graph.output("cut", product(c.graph.emit(Op::tanh, {cut}), width - 7, 8));
+      c.graph.output("sums", c.graph.emit(Op::reduce_sum, {joined}, graph::Attributes().set("axes", List{0})));
+      ASSERT_TRUE(c.graph.status()) << c.graph.status().error().message();
+      const Contents expected = run_reference(c.graph, c.leaves);
+      for (const int threads : {1, 3}) {
+        const Contents got = run_cpu(c.graph, c.leaves, threads, {}, Precision::bf16);
+        for (const graph::Output& output : c.graph.outputs()) {
+          EXPECT_LT(relative_error(got, expected, output.name), 0.02) << output.name << " " << width << " " << before;
+        }
+      }
+    }
+  }
+}
+
 TEST(CpuBf16, ATrainingStepIsCloseToTheReferenceAndTheSameForAnyNumberOfThreads) {
   const ModelSizes n{
       .batch = 4, .context = 256, .dim = 64, .heads = 4, .kv_heads = 2, .vocab = 130, .layers = 2, .hidden = 3};

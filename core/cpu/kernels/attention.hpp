@@ -19,12 +19,14 @@
 
 namespace caddie::cpu {
 
-// [batch, position, head, dim] with dim contiguous; strides count floats.
+// [batch, position, head, dim] with dim contiguous; strides count numbers. Given in bfloat16 instead where
+// takes_narrow() of gemm.hpp allows: read as they are, and written rounded once. Each operand for itself.
 struct HeadsIn {
   const float* data = nullptr;
   std::int64_t batch_stride = 0;
   std::int64_t position_stride = 0;
   std::int64_t head_stride = 0;
+  const std::uint16_t* narrow = nullptr;  // instead of data
 };
 
 struct HeadsOut {
@@ -32,6 +34,7 @@ struct HeadsOut {
   std::int64_t batch_stride = 0;
   std::int64_t position_stride = 0;
   std::int64_t head_stride = 0;
+  std::uint16_t* narrow = nullptr;  // instead of data
 };
 
 struct AttentionShape {

@@ -1,7 +1,8 @@
 // Backward pass of one (batch, kv head) on the tile unit. Blocks of queries meet tiles of keys; for each pair of panels
 // probabilities are made anew from the saved lse, and packed in registers for the three products that read them:
 //   P = exp(scale q.k - lse)            dV += P^T dY
-//   dS = scale P (dY.V - delta)         dK += dS^T Q      dQ^T += K^T dS^T      delta = dY.Y - d_lse
+//   dS = P (dY.V - delta)               dK += dS^T Q      dQ^T += K^T dS^T      delta = dY.Y - d_lse
+// dK and dQ are multiplied by the scale at the end.
 #pragma once
 
 #include "core/cpu/kernels/amx/attention_tiles.hpp"
@@ -61,12 +62,12 @@ template <int kPlanes>
 inline void load_block(const AttentionBackward& args, const BackwardSpace<kPlanes>& space, std::int64_t batch,
                        std::int64_t head, Block& block) {
   const AttentionShape& s = args.shape;
-  const float* q = head_of(args.q, batch, head) + block.first * args.q.position_stride;
-  const float* dy = head_of(args.dy, batch, head) + block.first * args.dy.position_stride;
-  pack_columns<kPlanes>(q, args.q.position_stride, true, s.dim, block.count, space.query_t);
-  pack_columns<kPlanes>(dy, args.dy.position_stride, true, s.dim, block.count, space.dy_t);
-  pack_columns<kPlanes>(q, args.q.position_stride, false, block.count, s.dim, space.query);
-  pack_columns<kPlanes>(dy, args.dy.position_stride, false, block.count, s.dim, space.dy);
+  const std::int64_t q = place_of(args.q, batch, block.first, head);
+  const std::int64_t dy = place_of(args.dy, batch, block.first, head);
+  pack_right<kPlanes>(args.q, q, true, block.count, s.dim, space.query_t);
+  pack_right<kPlanes>(args.dy, dy, true, block.count, s.dim, space.dy_t);
+  pack_right<kPlanes>(args.q, q, false, block.count, s.dim, space.query);
+  pack_right<kPlanes>(args.dy, dy, false, block.count, s.dim, space.dy);
   for (std::int64_t t = 0; t < kBlock; ++t) {
     block.lse2[t] = block.delta[t] = 0.0F;
     if (t < block.count) load_row_numbers(args, batch, head, block.first + t, block.lse2[t], block.delta[t]);
@@ -78,15 +79,22 @@ template <int kPlanes, bool kMasked>
 CADDIE_INLINE void slopes_of_panel(const BackwardSpace<kPlanes>& space, const Mask& mask, const float* lse2,
                                    const float* delta, float scale, std::int64_t key, std::int64_t count, char* p_rows,
                                    char* ds_rows, char* ds_columns) {
+  F lse2_of[kPanelVectors];
+  F delta_of[kPanelVectors];
+  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+    lse2_of[v] = load(lse2 + v * kLanes);
+    delta_of[v] = load(delta + v * kLanes);
+  }
+  const float* scores = space.scores;
+  const float* products = space.products;
   for (std::int64_t j = 0; j < kPanel; j += 2) {
     F p[2][kPanelVectors];
     F ds[2][kPanelVectors];
     for (int i = 0; i < 2; ++i) {
       for (std::int64_t v = 0; v < kPanelVectors; ++v) {
         const std::int64_t at = (j + i) * kPanel + v * kLanes;
-        const F score = load(space.scores + at);
-        F probability = exp2_nonpositive(fma(score, splat(scale * kLog2E), F{} - load(lse2 + v * kLanes)));
-        F slope = probability * (load(space.products + at) - load(delta + v * kLanes)) * splat(scale);
+        F probability = exp2_weight<kPlanes>(fma(load(scores + at), splat(scale * kLog2E), F{} - lse2_of[v]));
+        F slope = probability * (load(products + at) - delta_of[v]);
         if constexpr (kMasked) {
           const I seen = j + i < count ? mask.lanes(key + j + i, v) : I{};
           probability = select(seen, probability, F{});
@@ -181,8 +189,8 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace<kP
     keys_end = most(keys_end, masks[p].keys_end());
   }
   for (std::int64_t key = 0; key < keys_end; key += kKeyTile) backward_tile(s, space, block, masks, panels, key);
-  float* dq = head_of(args.dq, batch, head) + block.first * args.dq.position_stride;
-  transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
+  transpose_out(space.dq_t, kBlock, block.count, s.dim, s.scale, args.dq,
+                place_of(args.dq, batch, block.first, head));
 }
 
 template <int kPlanes>
@@ -195,10 +203,10 @@ void backward(const AttentionBackward& args, std::int64_t batch, std::int64_t kv
   const AttentionShape& s = args.shape;
   const BackwardSpace<kPlanes> space(s, base);
   const TileUnit unit;
-  const float* k = head_of(args.k, batch, kv_head);
-  pack_rows<kPlanes>(k, args.k.position_stride, false, s.keys, s.dim, space.keys);
-  pack_rows<kPlanes>(k, args.k.position_stride, true, s.dim, s.keys, space.keys_t);
-  pack_rows<kPlanes>(head_of(args.v, batch, kv_head), args.v.position_stride, false, s.keys, s.dim, space.values);
+  const std::int64_t k = place_of(args.k, batch, 0, kv_head);
+  pack_left<kPlanes>(args.k, k, false, s.keys, s.dim, space.keys);
+  pack_left<kPlanes>(args.k, k, true, s.keys, s.dim, space.keys_t);
+  pack_left<kPlanes>(args.v, place_of(args.v, batch, 0, kv_head), false, s.keys, s.dim, space.values);
   for (std::int64_t i = 0; i < padded(s.keys) * padded(s.dim); i += kLanes) {
     store(space.dk + i, F{});
     store(space.dv + i, F{});
@@ -212,8 +220,8 @@ void backward(const AttentionBackward& args, std::int64_t batch, std::int64_t kv
       backward_block(args, space, batch, head, block);
     }
   }
-  copy_out(space.dk, padded(s.dim), s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
-  copy_out(space.dv, padded(s.dim), s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+  copy_out(space.dk, padded(s.dim), s.keys, s.dim, s.scale, args.dk, place_of(args.dk, batch, 0, kv_head));
+  copy_out(space.dv, padded(s.dim), s.keys, s.dim, 1.0F, args.dv, place_of(args.dv, batch, 0, kv_head));
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

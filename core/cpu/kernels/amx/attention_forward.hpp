@@ -1,5 +1,7 @@
 // Forward pass of one (batch, kv head) on the tile unit; see attention.hpp for the formulas. Scores of 32 queries and
-// some panels of keys are made, exponentiated and at once packed as the right-hand side of the next product:
+// some panels of keys are made, exponentiated and at once packed as the right-hand side of the next product. The tile
+// unit works beside the vector unit: on the next scores while these are exponentiated, on the outputs while the next
+// maximum is sought.
 //   S^T[key][query] = K Q^T       O^T[dim][query] += V^T P^T
 #pragma once
 
@@ -26,45 +28,86 @@ struct ForwardSpace {
   float* output;        // [padded dim][kPanel]
 };
 
-// Scores of `count` keys -> probabilities relative to the new maximum, packed; keys up to the end of their panel get 0.
-// rescale[] gets the factor for what was summed before.
+// Some keys that a panel of queries sees.
+struct KeyTile {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+  Mask::Tile seen = Mask::Tile::hidden;  // if hidden, there is none
+};
+
+inline KeyTile first_seen(const Mask& mask, std::int64_t key) {
+  for (; key < mask.keys_end(); key += kKeyTile) {
+    const std::int64_t count = least(kKeyTile, mask.keys_end() - key);
+    const Mask::Tile seen = mask.classify(key, count);
+    if (seen != Mask::Tile::hidden) return {key, count, seen};
+  }
+  return {};
+}
+
+// The maximum of each query with `count` more scores, while `products` go on.
 template <int kPlanes>
-inline void exponentiate(const float* scores, std::int64_t count, float scale, Softmax& state, float* rescale,
-                         char* out) {
-  const F factor2 = splat(scale);
+inline void raise_maximum(const float* scores, std::int64_t count, float scale, Products<kPlanes>& products,
+                          F* maximum) {
+  const F factor = splat(scale);
+  F high[4] = {maximum[0], maximum[1], maximum[0], maximum[1]};
+  const std::int64_t pace = products.pace((count + kChunk - 1) / kChunk);
+  std::int64_t j = 0;
+  for (; j + kChunk <= count; j += kChunk) {
+    const float* row = scores + j * kPanel;
+#pragma GCC unroll 16
+    for (std::int64_t i = 0; i < kChunk * kPanelVectors; ++i) {
+      high[i % 4] = larger(high[i % 4], load(row + i * kLanes) * factor);
+    }
+    products.go_on(pace);
+  }
+  for (; j < count; ++j) {
+    high[0] = larger(high[0], load(scores + j * kPanel) * factor);
+    high[1] = larger(high[1], load(scores + j * kPanel + kLanes) * factor);
+  }
+  products.finish();
+  maximum[0] = larger(high[0], high[2]);
+  maximum[1] = larger(high[1], high[3]);
+}
+
+// Scores of kChunk keys, `count` of them there, -> probabilities relative to the maximum `reference`, packed; the
+// others get 0.
+template <int kPlanes, bool kWhole>
+CADDIE_INLINE void exponentiate_chunk(const float* scores, std::int64_t count, F factor, const F* reference, F* sum,
+                                      char* out) {
+  const auto probability = [&](std::int64_t j, std::int64_t v) {
+    if (!kWhole && j >= count) return F{};
+    return exp2_weight<kPlanes>(fma(load(scores + j * kPanel + v * kLanes), factor, F{} - reference[v]));
+  };
   for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    const float* column = scores + v * kLanes;
-    F high[4] = {state.maximum[v], state.maximum[v], state.maximum[v], state.maximum[v]};
-    std::int64_t j = 0;
-    for (; j + 4 <= count; j += 4) {
-      for (int i = 0; i < 4; ++i) high[i] = larger(high[i], load(column + (j + i) * kPanel) * factor2);
+#pragma GCC unroll 4
+    for (std::int64_t j = 0; j < kChunk; j += 2) {
+      const F first = probability(j, v);
+      const F second = probability(j + 1, v);
+      sum[v] += first + second;
+      store_pair<kPlanes>(first, second, out + v * kTileBytes + j * 32);
     }
-    for (; j < count; ++j) high[0] = larger(high[0], load(column + j * kPanel) * factor2);
-    const F maximum = larger(larger(high[0], high[1]), larger(high[2], high[3]));
-    // A query that has seen nothing yet: any finite reference keeps its probabilities 0.
-    const F reference = select(maximum == splat(-__builtin_inff()), F{}, maximum);
-    const F factor = exp2_nonpositive(state.maximum[v] - reference);
-    F sum[2] = {state.sum[v] * factor, F{}};
-    char* tile = out + v * kTileBytes;
-    const auto probability = [&](std::int64_t key) {
-      return exp2_nonpositive(fma(load(column + key * kPanel), factor2, F{} - reference));
-    };
-    const auto place = [&](std::int64_t key) { return tile + key / kDepth * kStepBytes<kPlanes> + key % kDepth * 32; };
-    for (j = 0; j + 2 <= count; j += 2) {
-      const F first = probability(j);
-      const F second = probability(j + 1);
-      sum[0] += first;
-      sum[1] += second;
-      store_pair<kPlanes>(first, second, place(j));
+  }
+}
+
+// Of `count` keys. Meanwhile `products` make other scores: those of a panel of keys when the panel in their place has
+// been read.
+template <int kPlanes>
+inline void exponentiate(const float* scores, std::int64_t count, float scale, const F* reference,
+                         Products<kPlanes>& products, F* sum, char* out) {
+  const F factor = splat(scale);
+  const std::int64_t pace = products.pace_in_panel(kPanel / kChunk);
+  for (std::int64_t panel = 0; panel < count; panel += kPanel, out += kStepBytes<kPlanes>) {
+    for (std::int64_t chunk = 0; chunk < kPanel; chunk += kChunk) {
+      const std::int64_t left = count - panel - chunk;
+      const float* rows = scores + (panel + chunk) * kPanel;
+      if (left >= kChunk) {
+        exponentiate_chunk<kPlanes, true>(rows, left, factor, reference, sum, out + chunk * 32);
+      } else {
+        exponentiate_chunk<kPlanes, false>(rows, left, factor, reference, sum, out + chunk * 32);
+      }
+      if (chunk + kChunk < kPanel) products.go_on_in_panel(pace);
     }
-    for (; j < padded(count); j += 2) {
-      const F first = j < count ? probability(j) : F{};
-      sum[0] += first;
-      store_pair<kPlanes>(first, F{}, place(j));
-    }
-    state.maximum[v] = maximum;
-    state.sum[v] = sum[0] + sum[1];
-    store(rescale + v * kLanes, factor);
+    products.finish_panel();
   }
 }
 
@@ -102,36 +145,45 @@ inline void forward_panel(const AttentionForward& args, const ForwardSpace<kPlan
   const std::int64_t count = least(kPanel, s.queries - first);
   const Mask mask(s, batch, first, count);
   const std::int64_t dims = padded(s.dim);
-  pack_columns<kPlanes>(head_of(args.q, batch, head) + first * args.q.position_stride, args.q.position_stride, true,
-                        s.dim, count, space.query);
+  pack_right<kPlanes>(args.q, place_of(args.q, batch, first, head), true, count, s.dim, space.query);
   for (std::int64_t i = 0; i < dims * kPanel; i += kLanes) store(space.output + i, F{});
   Softmax state = nothing_seen();
   const float scale = s.scale * kLog2E;
-  for (std::int64_t key = 0; key < mask.keys_end(); key += kKeyTile) {
-    const std::int64_t keys = least(kKeyTile, mask.keys_end() - key);
-    const Mask::Tile seen = mask.classify(key, keys);
-    if (seen == Mask::Tile::hidden) continue;
-    for (std::int64_t j = 0; j < keys; j += kPanel) {
-      clear_c();
-      multiply_steps<kPlanes>(space.keys + (key + j) / kPanel * panel_bytes<kPlanes>(s.dim), space.query,
-                              steps_of(s.dim));
-      store_c(space.scores + j * kPanel, kPanel);
+  const auto scores_of = [&](const KeyTile& tile) {
+    const std::int64_t stride = panel_bytes<kPlanes>(s.dim);
+    return Products<kPlanes>(space.keys + tile.first / kPanel * stride, stride, steps_of(tile.count), space.query,
+                             steps_of(s.dim), space.scores, false);
+  };
+  const auto outputs_of = [&](const KeyTile& tile) {
+    return Products<kPlanes>(space.values + tile.first / kDepth * kStepBytes<kPlanes>, panel_bytes<kPlanes>(s.keys),
+                             steps_of(s.dim), space.probabilities, steps_of(tile.count), space.output, true);
+  };
+  KeyTile tile = first_seen(mask, 0);
+  scores_of(tile).finish();
+  for (Products<kPlanes> outputs = Products<kPlanes>::none(); tile.count > 0;) {
+    if (tile.seen == Mask::Tile::partly) {
+      const std::int64_t clear = mask.clear_keys(tile.first, tile.count);
+      hide(mask, tile.first + clear, tile.count - clear, scale, space.scores + clear * kPanel);
     }
-    if (seen == Mask::Tile::partly) {
-      const std::int64_t clear = mask.clear_keys(key, keys);
-      hide(mask, key + clear, keys - clear, scale, space.scores + clear * kPanel);
-    }
+    F reference[kPanelVectors];
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) reference[v] = state.maximum[v];
+    raise_maximum(space.scores, tile.count, scale, outputs, state.maximum);
     alignas(64) float rescale[kPanel];
-    exponentiate<kPlanes>(space.scores, keys, scale, state, rescale, space.probabilities);
-    rescale_rows(rescale, s.dim, space.output);
-    for (std::int64_t d = 0; d < s.dim; d += kPanel) {
-      float* c = space.output + d * kPanel;
-      const char* values =
-          space.values + d / kPanel * panel_bytes<kPlanes>(s.keys) + key / kDepth * kStepBytes<kPlanes>;
-      load_c(c, kPanel);
-      multiply_steps<kPlanes>(values, space.probabilities, steps_of(keys));
-      store_c(c, kPanel);
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+      const F before = reference[v];
+      // A query that has seen nothing yet: any finite reference keeps its probabilities 0.
+      reference[v] = select(state.maximum[v] == splat(-__builtin_inff()), F{}, state.maximum[v]);
+      const F factor = exp2_nonpositive(before - reference[v]);
+      state.sum[v] = state.sum[v] * factor;
+      store(rescale + v * kLanes, factor);
     }
+    rescale_rows(rescale, s.dim, space.output);
+    const KeyTile next = first_seen(mask, tile.first + kKeyTile);
+    Products<kPlanes> scores = scores_of(next);
+    exponentiate(space.scores, tile.count, scale, reference, scores, state.sum, space.probabilities);
+    outputs = outputs_of(tile);
+    tile = next;
+    if (tile.count == 0) outputs.finish();
   }
   finish_panel(args, state, batch, head, first, count, space.output);
 }
@@ -149,8 +201,8 @@ void forward(const AttentionForward& args, std::int64_t batch, std::int64_t kv_h
   const ForwardSpace<kPlanes> space(s, base);
   if (begin == end) return;
   const TileUnit unit;
-  pack_rows<kPlanes>(head_of(args.k, batch, kv_head), args.k.position_stride, false, s.keys, s.dim, space.keys);
-  pack_rows<kPlanes>(head_of(args.v, batch, kv_head), args.v.position_stride, true, s.dim, s.keys, space.values);
+  pack_left<kPlanes>(args.k, place_of(args.k, batch, 0, kv_head), false, s.keys, s.dim, space.keys);
+  pack_left<kPlanes>(args.v, place_of(args.v, batch, 0, kv_head), true, s.keys, s.dim, space.values);
   const std::int64_t panels = query_panels(s);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t head = kv_head * (s.heads / s.kv_heads) + i / panels;

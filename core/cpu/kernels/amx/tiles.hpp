@@ -84,10 +84,9 @@ CADDIE_INLINE __m512 load_row(const float* p, std::int64_t n) {  // the first n 
   return n <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p);
 }
 
-CADDIE_INLINE __m512 load_row(const std::uint16_t* p, std::int64_t n) {
-  const auto mask = static_cast<__mmask16>(n >= kTile ? 0xFFFFU : n <= 0 ? 0U : (1U << n) - 1U);
-  const __m512i bits = _mm512_maskz_cvtepu16_epi32(mask, _mm256_maskz_loadu_epi16(mask, p));
-  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xffff, bits, 16));
+CADDIE_INLINE __m512i load_row(const std::uint16_t* p, std::int64_t n) {  // each in the low half of its lane
+  const auto mask = static_cast<__mmask16>(n >= kTile ? 0xFFFFU : (1U << n) - 1U);
+  return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_maskz_loadu_epi16(mask, p));
 }
 
 CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
@@ -100,8 +99,8 @@ CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
 // One tile in all planes: 16 lines (rows of A, columns of B) of 32 numbers along the depth, from element (line, k) at
 // source[line * ld + k], or source[k * ld + line] if kDepthIsRow. Stored line by line, or if kByDepth by pairs along
 // the depth; missing lines and depths are 0.
-template <int kPlanes, bool kDepthIsRow, bool kByDepth, class Number>
-CADDIE_INLINE void pack_tile(const Number* source, std::int64_t ld, std::int64_t lines, std::int64_t depth, char* out) {
+template <int kPlanes, bool kDepthIsRow, bool kByDepth>
+CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t lines, std::int64_t depth, char* out) {
   __m512 even[kTile];
   __m512 odd[kTile];
   for (std::int64_t i = 0; i < kTile; ++i) {
@@ -124,6 +123,27 @@ CADDIE_INLINE void pack_tile(const Number* source, std::int64_t ld, std::int64_t
     if constexpr (kDepthIsRow != kByDepth) transpose_block(block);
     for (std::int64_t i = 0; i < kTile; ++i) _mm512_store_si512(out + plane * kPlaneBytes + i * 64, block[i]);
   }
+}
+
+// The same of bfloat16 numbers, which are their own only plane.
+template <int kPlanes, bool kDepthIsRow, bool kByDepth>
+CADDIE_INLINE void pack_tile(const std::uint16_t* source, std::int64_t ld, std::int64_t lines, std::int64_t depth,
+                             char* out) {
+  static_assert(kPlanes == 1);
+  __m512i block[kTile];
+  for (std::int64_t i = 0; i < kTile; ++i) {
+    if constexpr (kDepthIsRow) {
+      const __m512i even = load_row(source + 2 * i * ld, 2 * i < depth ? lines : 0);
+      const __m512i odd = load_row(source + (2 * i + 1) * ld, 2 * i + 1 < depth ? lines : 0);
+      block[i] = _mm512_or_si512(even, _mm512_maskz_slli_epi32(0xffff, odd, 16));
+    } else {
+      const std::int64_t n = i < lines ? depth : 0;
+      const __mmask32 mask = n >= kDepth ? ~0U : (1U << n) - 1U;
+      block[i] = _mm512_maskz_loadu_epi16(mask, source + i * ld);
+    }
+  }
+  if constexpr (kDepthIsRow != kByDepth) transpose_block(block);
+  for (std::int64_t i = 0; i < kTile; ++i) _mm512_store_si512(out + i * 64, block[i]);
 }
 
 // Panels one after the other. Where rows run along the lines, all panels take their part of a row while its page is at

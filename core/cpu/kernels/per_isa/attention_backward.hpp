@@ -1,7 +1,8 @@
 // Backward pass of one (batch, kv head). Blocks of two panels of queries meet tiles of keys; probabilities are made
 // anew from the saved lse:
 //   P = exp(scale q.k - lse)            dV += P^T dY
-//   dS = scale P (dY.V - delta)         dK += dS^T Q      dQ += dS K      delta = dY.Y - d_lse
+//   dS = P (dY.V - delta)               dK += dS^T Q      dQ += dS K      delta = dY.Y - d_lse
+// dK and dQ are multiplied by the scale at the end.
 #pragma once
 
 #include "core/cpu/kernels/per_isa/attention_parts.hpp"
@@ -74,8 +75,8 @@ inline void load_block(const AttentionBackward& args, const BackwardSpace& space
 
 // Scores and dY.V of one panel and tile -> P and dS in place.
 template <bool kMasked>
-CADDIE_INLINE void slopes_of_panel(const Mask& mask, const Block& block, float scale, std::int64_t panel,
-                                   std::int64_t key, std::int64_t count, float* probabilities, float* slopes) {
+CADDIE_INLINE void slopes_of_panel(const Mask& mask, const Block& block, std::int64_t panel, std::int64_t key,
+                                   std::int64_t count, float* probabilities, float* slopes) {
   for (std::int64_t v = 0; v < kPanelVectors; ++v) {
     const std::int64_t column = panel * kPanel + v * kLanes;
     const F lse2 = load(block.lse2 + column);
@@ -84,7 +85,7 @@ CADDIE_INLINE void slopes_of_panel(const Mask& mask, const Block& block, float s
       float* p = probabilities + j * kBlock + column;
       float* s = slopes + j * kBlock + column;
       F probability = exp2_nonpositive(load(p) - lse2);
-      F slope = probability * (load(s) - delta) * splat(scale);
+      F slope = probability * (load(s) - delta);
       if constexpr (kMasked) {
         const I seen = mask.lanes(key + j, v);
         probability = select(seen, probability, F{});
@@ -164,8 +165,8 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
         panel_product(space.values + key * s.dim, shown, s.dim, space.dy_t + p * kPanel * s.dim, slopes + p * kPanel,
                       kBlock);
         const std::int64_t clear = seen[p] == Mask::Tile::partly ? masks[p].clear_keys(key, shown) : shown;
-        slopes_of_panel<false>(masks[p], block, s.scale, p, key, clear, probabilities, slopes);
-        slopes_of_panel<true>(masks[p], block, s.scale, p, key + clear, shown - clear, probabilities + clear * kBlock,
+        slopes_of_panel<false>(masks[p], block, p, key, clear, probabilities, slopes);
+        slopes_of_panel<true>(masks[p], block, p, key + clear, shown - clear, probabilities + clear * kBlock,
                               slopes + clear * kBlock);
         add_query_slopes(space, s, p, key, shown);
       }
@@ -176,8 +177,8 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
     add_rows(space.probabilities, keys, block.count, space.dy, s.dim, space.dv + key * ld);
     add_rows(space.slopes, keys, block.count, space.query, s.dim, space.dk + key * ld);
   }
-  float* dq = head_of(args.dq, batch, head) + block.first * args.dq.position_stride;
-  transpose_out(space.dq_t, kBlock, block.count, s.dim, dq, args.dq.position_stride);
+  transpose_out(space.dq_t, kBlock, block.count, s.dim, s.scale, args.dq,
+                place_of(args.dq, batch, block.first, head));
 }
 
 inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
@@ -200,8 +201,8 @@ inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std
       backward_block(args, space, batch, head, block);
     }
   }
-  copy_out(space.dk, padded_columns(s.dim), s.keys, s.dim, head_of(args.dk, batch, kv_head), args.dk.position_stride);
-  copy_out(space.dv, padded_columns(s.dim), s.keys, s.dim, head_of(args.dv, batch, kv_head), args.dv.position_stride);
+  copy_out(space.dk, padded_columns(s.dim), s.keys, s.dim, s.scale, args.dk, place_of(args.dk, batch, 0, kv_head));
+  copy_out(space.dv, padded_columns(s.dim), s.keys, s.dim, 1.0F, args.dv, place_of(args.dv, batch, 0, kv_head));
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

@@ -4,6 +4,7 @@
 
 #include "core/cpu/kernels/attention.hpp"
 #include "core/cpu/kernels/per_isa/simd_math.hpp"
+#include "core/cpu/kernels/per_isa/strip.hpp"
 
 namespace caddie::cpu::CADDIE_ISA::attention {
 
@@ -29,36 +30,58 @@ class Carver {
 CADDIE_INLINE const float* head_of(const HeadsIn& x, std::int64_t batch, std::int64_t head) {
   return x.data + batch * x.batch_stride + head * x.head_stride;
 }
-CADDIE_INLINE float* head_of(const HeadsOut& x, std::int64_t batch, std::int64_t head) {
-  return x.data + batch * x.batch_stride + head * x.head_stride;
-}
 
-// in[dim][ld], `count` columns -> rows of length dim.
-inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float* rows,
-                          std::int64_t stride) {
+// The place of a position of a head, counted in numbers.
+template <class Heads>
+CADDIE_INLINE std::int64_t place_of(const Heads& x, std::int64_t batch, std::int64_t position, std::int64_t head) {
+  return batch * x.batch_stride + position * x.position_stride + head * x.head_stride;
+}
+CADDIE_INLINE F load_numbers(const HeadsIn& x, std::int64_t at, std::int64_t n) {
+  return x.narrow != nullptr ? load_bf16(x.narrow + at, n) : load_some(x.data + at, n);
+}
+CADDIE_INLINE void store_numbers(float* p, F x, std::int64_t n) { store_some(p, x, n); }
+CADDIE_INLINE void store_numbers(std::uint16_t* p, F x, std::int64_t n) { store_bf16(p, x, n); }
+
+// in[dim][ld], `count` columns -> rows of length dim, times scale.
+template <class Number>
+inline void transpose_to(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                         Number* rows, std::int64_t stride) {
   for (std::int64_t t = 0; t < count; t += kLanes) {
     const std::int64_t lanes = least(kLanes, count - t);
     std::int64_t d = 0;
     for (; d + kLanes <= dim; d += kLanes) {
       F block[kLanes];
-      for (int i = 0; i < kLanes; ++i) block[i] = load(in + (d + i) * ld + t);
+      for (int i = 0; i < kLanes; ++i) block[i] = load(in + (d + i) * ld + t) * splat(scale);
       transpose(block);
-      for (std::int64_t i = 0; i < lanes; ++i) store(rows + (t + i) * stride + d, block[i]);
+      for (std::int64_t i = 0; i < lanes; ++i) store_numbers(rows + (t + i) * stride + d, block[i], kLanes);
     }
-    for (; d < dim; ++d) {
-      for (std::int64_t i = 0; i < lanes; ++i) rows[(t + i) * stride + d] = in[d * ld + t + i];
-    }
+    if (d == dim) continue;
+    F block[kLanes];
+    for (int i = 0; i < kLanes; ++i) block[i] = d + i < dim ? load(in + (d + i) * ld + t) * splat(scale) : F{};
+    transpose(block);
+    for (std::int64_t i = 0; i < lanes; ++i) store_numbers(rows + (t + i) * stride + d, block[i], dim - d);
   }
 }
+inline void transpose_out(const float* in, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                          const HeadsOut& out, std::int64_t at) {
+  if (out.narrow != nullptr) return transpose_to(in, ld, count, dim, scale, out.narrow + at, out.position_stride);
+  transpose_to(in, ld, count, dim, scale, out.data + at, out.position_stride);
+}
 
-// Rows of length dim, `ld` apart, to where they belong.
-inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float* to,
-                     std::int64_t stride) {
+// Rows of length dim, `ld` apart, times scale to where they belong.
+template <class Number>
+inline void copy_to(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale, Number* to,
+                    std::int64_t stride) {
   for (std::int64_t j = 0; j < count; ++j, from += ld, to += stride) {
-    std::int64_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d));
-    for (; d < dim; ++d) to[d] = from[d];
+    for_strips(dim, [&](std::int64_t d, std::int64_t n) {
+      store_numbers(to + d, load_some(from + d, n) * splat(scale), n);
+    });
   }
+}
+inline void copy_out(const float* from, std::int64_t ld, std::int64_t count, std::int64_t dim, float scale,
+                     const HeadsOut& out, std::int64_t at) {
+  if (out.narrow != nullptr) return copy_to(from, ld, count, dim, scale, out.narrow + at, out.position_stride);
+  copy_to(from, ld, count, dim, scale, out.data + at, out.position_stride);
 }
 
 // Running maximum and sum of each query of a panel, of scores in units of log2.
@@ -96,21 +119,20 @@ inline void finish_panel(const AttentionForward& args, const Softmax& state, std
       store_first(lse + v * kLanes, sums, lanes);
     }
   }
-  transpose_out(output, kPanel, count, s.dim, head_of(args.y, batch, head) + first * args.y.position_stride,
-                args.y.position_stride);
+  transpose_out(output, kPanel, count, s.dim, 1.0F, args.y, place_of(args.y, batch, first, head));
 }
 
 // What the slopes of query `t` of the head need beside its scores: lse in units of log2, and delta = dY.Y - d_lse.
 inline void load_row_numbers(const AttentionBackward& args, std::int64_t batch, std::int64_t head, std::int64_t t,
                              float& lse2, float& delta) {
   const AttentionShape& s = args.shape;
-  const float* a = head_of(args.dy, batch, head) + t * args.dy.position_stride;
-  const float* b = head_of(args.y, batch, head) + t * args.y.position_stride;
+  const std::int64_t dy = place_of(args.dy, batch, t, head);
+  const std::int64_t y = place_of(args.y, batch, t, head);
   const std::int64_t at = (batch * s.heads + head) * s.queries + t;
   F sum{};
-  std::int64_t d = 0;
-  for (; d + kLanes <= s.dim; d += kLanes) sum = fma(load(a + d), load(b + d), sum);
-  if (d < s.dim) sum = fma(load_first(a + d, s.dim - d), load_first(b + d, s.dim - d), sum);
+  for_strips(s.dim, [&](std::int64_t d, std::int64_t n) {
+    sum = fma(load_numbers(args.dy, dy + d, n), load_numbers(args.y, y + d, n), sum);
+  });
   lse2 = args.lse[at] * kLog2E;
   delta = sum_lanes(sum) - (args.d_lse != nullptr ? args.d_lse[at] : 0.0F);
 }
