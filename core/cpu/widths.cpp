@@ -24,7 +24,7 @@ bool is_of_rows(Op op) {
   return op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm || op == Op::layer_norm_backward ||
          op == Op::rope;
 }
-// Of them x, dy behind all other inputs of a gradient, and what is added to it.
+// x, dy behind all other inputs of a gradient, and what is added to it.
 bool is_row_input(const Step& step, const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
   return input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size());
