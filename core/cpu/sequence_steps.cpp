@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/cpu/kernels/rowwise.hpp"
 #include "core/cpu/node_kernels.hpp"
 #include "core/cpu/strided_reader.hpp"
-#include "core/cpu/strips/strips.hpp"
 
 namespace caddie::cpu {
 
@@ -128,9 +128,6 @@ class RopeStep final : public CpuStep {
       : x_(step.inputs[0]), cos_(step.inputs[1]), sin_(step.inputs[2]) {
     const Node& node = input.graph.nodes()[step.node];
     result_ = node.first_output;
-    mul_ = strip_function(StripOp::mul);
-    add_ = strip_function(StripOp::add);
-    sub_ = strip_function(StripOp::sub);
     narrow_x_ = input.narrow[x_.base];
     narrow_y_ = input.narrow[result_];
     bytes_ = (1 - (narrow_x_ ? 0.25 : 0) - (narrow_y_ ? 0.25 : 0)) * 2 * bytes_of(input.graph, result_);
@@ -139,49 +136,28 @@ class RopeStep final : public CpuStep {
   void run(const RunContext& context) const override {
     const std::int64_t positions = x_.shape[0] * x_.shape[1];
     const std::int64_t tasks = tasks_for(positions, x_.shape.elements());
-    context.pool.run(tasks, [&](std::int64_t task, int thread) {
-      auto* space = reinterpret_cast<float*>(context.thread_space[thread]);
-      for (std::int64_t i = positions * task / tasks; i < positions * (task + 1) / tasks; ++i)
-        turn_heads(context, i, space);
+    context.pool.run(tasks, [&](std::int64_t task) {
+      for (std::int64_t i = positions * task / tasks; i < positions * (task + 1) / tasks; ++i) turn_heads(context, i);
     });
   }
   [[nodiscard]] StepCost cost() const override {
     return {"elementwise", 3 * static_cast<double>(x_.shape.elements()), bytes_};
   }
-  [[nodiscard]] std::size_t thread_bytes() const override {
-    return round_to_line(static_cast<std::size_t>(2 * (cos_.shape[1] + x_.shape[3])) * sizeof(float));
-  }
 
  private:
-  void turn_heads(const RunContext& context, std::int64_t position, float* space) const {
+  void turn_heads(const RunContext& context, std::int64_t position) const {
     const std::int64_t b = position / x_.shape[1];
     const std::int64_t t = position % x_.shape[1];
-    const std::int64_t pairs = cos_.shape[1];
-    const std::int64_t dim = x_.shape[3];
-    const float* cosine = context.read(cos_) + t * pairs;
-    const float* sine = context.read(sin_) + t * pairs;
-    float* const wide_x = space + 2 * pairs;  // of one head, where what is read or made is in bfloat16
-    float* const wide_y = wide_x + dim;
-    for (std::int64_t head = 0; head < x_.shape[2]; ++head) {
-      const std::int64_t from = b * x_.strides[0] + t * x_.strides[1] + head * x_.strides[2];
-      const std::int64_t to = (position * x_.shape[2] + head) * dim;
-      if (narrow_x_) widen_strip(wide_x, context.read_narrow(x_.base) + x_.offset + from, dim);
-      const float* x = narrow_x_ ? wide_x : context.read(x_) + from;
-      float* y = narrow_y_ ? wide_y : context.write(result_) + to;
-      mul_(space, x, cosine, nullptr, pairs, 0);
-      mul_(space + pairs, x + pairs, sine, nullptr, pairs, 0);
-      add_(y, space, space + pairs, nullptr, pairs, 0);
-      mul_(space, x + pairs, cosine, nullptr, pairs, 0);
-      mul_(space + pairs, x, sine, nullptr, pairs, 0);
-      sub_(y + pairs, space, space + pairs, nullptr, pairs, 0);
-      if (dim > 2 * pairs) std::copy_n(x + 2 * pairs, dim - 2 * pairs, y + 2 * pairs);
-      if (narrow_y_) narrow_strip(context.write_narrow(result_) + to, y, dim);
-    }
+    const Heads heads{x_.shape[2], x_.shape[3], cos_.shape[1]};
+    const std::int64_t from = x_.offset + b * x_.strides[0] + t * x_.strides[1];
+    const std::int64_t to = position * heads.count * heads.dim;
+    const Row x = narrow_x_ ? Row{nullptr, context.read_narrow(x_.base) + from} : Row{context.read(x_.base) + from, nullptr};
+    const RowOut y = narrow_y_ ? RowOut{nullptr, context.write_narrow(result_) + to} : RowOut{context.write(result_) + to, nullptr};
+    rope(x, x_.strides[2], heads, context.read(cos_) + t * heads.pairs, context.read(sin_) + t * heads.pairs, y);
   }
 
   View x_, cos_, sin_;
   graph::Value result_ = 0;
-  StripFunction mul_, add_, sub_;
   bool narrow_x_ = false, narrow_y_ = false;
   double bytes_ = 0;
 };

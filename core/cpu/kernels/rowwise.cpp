@@ -86,6 +86,10 @@ void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const 
   add_chunks(chunks, columns, of_bias, d_bias);
 }
 
+void rope(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y) {
+  kernels().rows->rope(x, head_stride, heads, cosine, sine, y);
+}
+
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
     float* to = y.data + row * y.ld;

@@ -60,6 +60,16 @@ std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t 
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
                          Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
 
+// Heads of one position, each of dim numbers; y's follow each other, x's are head_stride apart. The first 2 pairs numbers
+// of a head are turned (Su et al. 2021): y[i] = x[i] c[i] + x[i + pairs] s[i],  y[i + pairs] = x[i + pairs] c[i] - x[i] s[i]
+// for i < pairs; the rest is copied. y is not x.
+struct Heads {
+  std::int64_t count = 0;
+  std::int64_t dim = 0;
+  std::int64_t pairs = 0;
+};
+void rope(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y);
+
 // y = softmax of each row; y may be x. A row of nothing but -infinity gives NaN.
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool);
 // dx = y (dy - sum(dy y)); dx may be dy or y.

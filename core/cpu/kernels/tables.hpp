@@ -101,6 +101,7 @@ struct RowTable {
   // Adds to d_weight and d_bias, where they are given.
   void (*layer_norm_backward)(Row x, const float* weight, Row dy, float epsilon, std::int64_t count, Row addend,
                               RowOut dx, float* d_weight, float* d_bias);
+  void (*rope)(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y);
   void (*add)(const float* x, std::int64_t count, float* out);
   // y = exp(x - shift) (y may be null); returns the sum.
   float (*exp_sum)(const float* x, float shift, std::int64_t count, float* y);

@@ -134,6 +134,30 @@ void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int6
   });
 }
 
+// ---- rotary positions -----------------------------------------------------------------------------------------------
+
+template <typename X, typename Y>
+void turn_heads(const X* x, int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, Y* y) {
+  const int64_t pairs = heads.pairs;
+  for (int64_t head = 0; head < heads.count; ++head, x += head_stride, y += heads.dim) {
+    for_strips(pairs, [=](int64_t i, int64_t n) {
+      const F c = load_some(cosine + i, n);
+      const F s = load_some(sine + i, n);
+      const F first = load_some(x + i, n);
+      const F second = load_some(x + pairs + i, n);
+      store_some(y + i, first * c + second * s, n);
+      store_some(y + pairs + i, second * c - first * s, n);
+    });
+    const X* rest = x + 2 * pairs;
+    Y* to = y + 2 * pairs;
+    for_strips(heads.dim - 2 * pairs, [=](int64_t i, int64_t n) { store_some(to + i, load_some(rest + i, n), n); });
+  }
+}
+
+void rope(Row x, int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y) {
+  with(x, [=](auto from) { with(y, [=](auto to) { turn_heads(from, head_stride, heads, cosine, sine, to); }); });
+}
+
 // ---- sums and softmax -----------------------------------------------------------------------------------------------
 
 void add(const float* x, int64_t count, float* out) {
@@ -158,6 +182,6 @@ void softmax_slopes(const float* y, const float* dy, float mean_slope, int64_t c
 
 extern const RowTable row_table;
 const RowTable row_table{sum,        largest_of,          scale, dot,     rms_norm,      rms_norm_backward,
-                         layer_norm, layer_norm_backward, add,   exp_sum, softmax_slopes};
+                         layer_norm, layer_norm_backward, rope,  add,   exp_sum, softmax_slopes};
 
 }  // namespace caddie::cpu::CADDIE_ISA

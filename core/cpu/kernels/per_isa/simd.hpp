@@ -69,7 +69,11 @@ CADDIE_INLINE F load_bf16(const std::uint16_t* p, std::int64_t n) {
   if (n == kLanes) {
     __builtin_memcpy(&halves, p, sizeof halves);
   } else {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    halves = reinterpret_cast<H>(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1U << n) - 1U), p));
+#else
     for (std::int64_t i = 0; i < n; ++i) halves[i] = p[i];
+#endif
   }
   return as_float(__builtin_convertvector(halves, I) << splat_int(16));
 }
@@ -88,7 +92,11 @@ CADDIE_INLINE void store_bf16(std::uint16_t* p, F v, std::int64_t n) {
   if (n == kLanes) {
     __builtin_memcpy(p, &halves, sizeof halves);
   } else {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1U << n) - 1U), reinterpret_cast<__m256i>(halves));
+#else
     for (std::int64_t i = 0; i < n; ++i) p[i] = halves[i];
+#endif
   }
 }
 
