@@ -25,7 +25,10 @@ const graph::KernelForm* kernel_form(graph::Op op) { return node_kernel(op); }
 
 graph::FusionRules fusion_rules(const Graph& graph) {
   graph::FusionRules rules = graph::fusion_rules(graph, kernel_form);
-  rules.takes_epilogue = takes_epilogue;
+  rules.takes_epilogue = [&graph](const graph::Epilogue& epilogue) {
+    const graph::Op op = graph.nodes()[epilogue.product].op;
+    return op == graph::Op::dot || op == graph::Op::linear ? product_takes(epilogue) : norm_takes(epilogue);
+  };
   return rules;
 }
 

@@ -250,7 +250,7 @@ class MatrixStep final : public CpuStep {
 }  // namespace
 
 // An addend in place is scaled by beta / alpha: no product that is multiplied by 0, or by what only the run knows.
-bool takes_epilogue(const graph::Epilogue& epilogue) {
+bool product_takes(const graph::Epilogue& epilogue) {
   return epilogue.alpha != 0 && (epilogue.scale.base == 0 || epilogue.addend.base == 0);
 }
 

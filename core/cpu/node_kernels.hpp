@@ -17,8 +17,9 @@ const NodeKernel* node_kernel(graph::Op op);
 
 // One family each.
 const NodeKernel* matrix_kernel(graph::Op op);
-// Whether a product's step makes this of its result.
-bool takes_epilogue(const graph::Epilogue& epilogue);
+// Whether the step of a product, or of a norm's gradient, makes this of its result.
+bool product_takes(const graph::Epilogue& epilogue);
+bool norm_takes(const graph::Epilogue& epilogue);
 const NodeKernel* attention_kernel(graph::Op op);
 const NodeKernel* index_kernel(graph::Op op);
 const NodeKernel* sequence_kernel(graph::Op op);

@@ -36,7 +36,8 @@ class RowStep : public CpuStep {
  public:
   RowStep(const CompileInput& input, const graph::Step& step, double flops_per_element) : inputs_(step.inputs) {
     const Node& node = input.graph.nodes()[step.node];
-    result_ = node.first_output;
+    result_ = step.epilogue ? step.epilogue->result : node.first_output;
+    has_addend_ = step.epilogue && step.epilogue->addend.base != 0;
     const graph::Shape& shape = inputs_[0].shape;
     columns_ = shape[shape.rank() - 1];
     rows_ = shape.elements() / columns_;
@@ -59,6 +60,10 @@ class RowStep : public CpuStep {
     if (narrow_inputs_[input]) return {nullptr, ld, context.read_narrow(view.base) + view.offset};
     return {context.read(view), ld};
   }
+  // What is added to the result, if anything.
+  [[nodiscard]] Rows addend(const RunContext& context) const {
+    return has_addend_ ? rows(context, inputs_.size() - 1) : Rows{};
+  }
   [[nodiscard]] RowsOut result(const RunContext& context) const {
     if (narrow_result_) return {nullptr, columns_, context.write_narrow(result_)};
     return {context.write(result_), columns_};
@@ -67,6 +72,7 @@ class RowStep : public CpuStep {
   std::vector<View> inputs_;
   std::vector<bool> narrow_inputs_;
   bool narrow_result_ = false;
+  bool has_addend_ = false;
   graph::Value result_ = 0;
   std::int64_t rows_ = 1;
   std::int64_t columns_ = 1;
@@ -86,7 +92,8 @@ class RmsNormBackwardStep final : public RowStep {
  public:
   RmsNormBackwardStep(const CompileInput& input, const graph::Step& step) : RowStep(input, step, 10) {}
   void run(const RunContext& context) const override {
-    rms_norm_backward(rows_, columns_, rows(context, 0), epsilon_, rows(context, 1), result(context), context.pool);
+    rms_norm_backward(rows_, columns_, rows(context, 0), epsilon_, rows(context, 1), addend(context), result(context),
+                      context.pool);
   }
 };
 
@@ -102,18 +109,20 @@ class LayerNormStep final : public RowStep {
 class LayerNormBackwardStep final : public RowStep {
  public:
   LayerNormBackwardStep(const CompileInput& input, const graph::Step& step)
-      : RowStep(input, step, 18), wants_sums_(input.is_read(result_ + 1) || input.is_read(result_ + 2)) {}
+      : RowStep(input, step, 18), sums_(input.graph.nodes()[step.node].first_output + 1),
+        wants_sums_(input.is_read(sums_) || input.is_read(sums_ + 1)) {}
 
   void run(const RunContext& context) const override {
     layer_norm_backward(rows_, columns_, rows(context, 0), context.read(inputs_[1]), epsilon_, rows(context, 2),
-                        result(context), wants_sums_ ? context.write(result_ + 1) : nullptr,
-                        wants_sums_ ? context.write(result_ + 2) : nullptr, context.pool, context.scratch);
+                        addend(context), result(context), wants_sums_ ? context.write(sums_) : nullptr,
+                        wants_sums_ ? context.write(sums_ + 1) : nullptr, context.pool, context.scratch);
   }
   [[nodiscard]] std::size_t scratch_bytes() const override {
     return wants_sums_ ? round_to_line(layer_norm_backward_workspace_bytes(rows_, columns_)) : 0;
   }
 
  private:
+  graph::Value sums_;  // for the weight, then for the bias
   bool wants_sums_;
 };
 
@@ -139,6 +148,11 @@ CpuStepPtr make(const CompileInput& input, const graph::Step& step) {
 }
 
 }  // namespace
+
+bool norm_takes(const graph::Epilogue& e) {
+  const bool only_adds = e.activation == graph::Activation::none && e.alpha == 1 && e.scale.base == 0;
+  return only_adds && (e.addend.base == 0 || e.beta == 1);
+}
 
 const NodeKernel* row_kernel(Op op) {
   static const NodeKernel rms_norm{{nullptr, reads_view, 0}, make<RmsNormStep>};

@@ -134,6 +134,8 @@ bool is_wide(const graph::Graph& graph, graph::Value value) {
 
 // The library has no squared ReLU; slopes are left to groups. It wants addends of the result's type, and beta beside a factor in memory is 0 or 1.
 bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& e, bool narrows, const Device& device) {
+  const graph::Op op = graph.nodes()[e.product].op;
+  if (op != graph::Op::dot && op != graph::Op::linear) return false;
   if (e.activation != Activation::none && !device.fuses_activations()) return false;
   if (e.activation == Activation::squared_relu || e.slope_at.base != 0) return false;
   if (e.addend.base == 0) return true;

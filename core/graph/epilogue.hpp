@@ -3,6 +3,8 @@
 //   result = activation(alpha product + beta addend + bias), or
 //   result = activation'(slope_at) (alpha product + beta addend + bias), as in gradients
 //
+// Gradients of norms may be taken for products, with an addend: what flows past the norm.
+//
 // Device-independent; executors say which ones they take (FusionRules::takes_epilogue). Plain values; any thread.
 #pragma once
 
@@ -20,7 +22,7 @@ enum class Activation : std::uint8_t {
 };
 
 struct Epilogue {
-  std::uint32_t product = 0;  // the node, a dot or a linear
+  std::uint32_t product = 0;  // the node: a dot, a linear, or a gradient of a norm
   Value result = 0;           // elements in the product's own order, like the addend's and those of `before`
   double alpha = 1;
   double beta = 0;

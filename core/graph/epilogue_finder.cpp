@@ -89,6 +89,8 @@ std::optional<Epilogue> EpilogueFinder::linear_form(Value value) const {
   switch (graph_.nodes()[node].op) {
     case Op::dot:
     case Op::linear: return Epilogue{.product = node};
+    case Op::rms_norm_backward:
+    case Op::layer_norm_backward: return norm_form(value);
     case Op::add:
     case Op::sub: return sum_form(node);
     case Op::mul:
@@ -96,6 +98,17 @@ std::optional<Epilogue> EpilogueFinder::linear_form(Value value) const {
     case Op::neg: return scaled_form(node);
     default: return std::nullopt;
   }
+}
+
+// The gradient of what the norm was taken of, where the step may be moved behind its other outputs.
+std::optional<Epilogue> EpilogueFinder::norm_form(Value value) const {
+  const std::uint32_t node = graph_.info(value).node;
+  const Node& norm = graph_.nodes()[node];
+  if (value != norm.first_output || !rules_.takes_epilogue({.product = node})) return std::nullopt;
+  for (std::uint32_t i = 1; i < norm.output_count; ++i) {
+    if (!readers_.of(norm.first_output + i).empty()) return std::nullopt;
+  }
+  return Epilogue{.product = node};
 }
 
 // The form of an operand that nobody else reads.
@@ -121,6 +134,11 @@ std::optional<Epilogue> EpilogueFinder::scaled_form(std::uint32_t node) const {
 
 // Of two products that are added the later one adds: the other is in memory by then.
 std::optional<Epilogue> EpilogueFinder::sum_form(std::uint32_t node) const {
+  const View& left = views_.operand(node, 0);
+  if (left.base == views_.operand(node, 1).base) {
+    auto form = graph_.nodes()[node].op == Op::add ? inner_form(left, node) : std::nullopt;
+    return form && scale(*form, {2, {}}) ? form : std::nullopt;
+  }
   auto form = sum_of(node, 1);
   return form ? form : sum_of(node, 0);
 }
@@ -160,6 +178,7 @@ bool EpilogueFinder::add_term(Epilogue& form, View term, double sign, std::uint3
 // One element for each column of the product, the same in all rows.
 bool EpilogueFinder::is_bias_of(const Epilogue& form, const View& term) const {
   const Node& product = graph_.nodes()[form.product];
+  if (product.op != Op::dot && product.op != Op::linear) return false;
   const Contraction c = contraction_of(graph_, product);
   std::int64_t columns = 1;
   for (const std::int64_t axis : c.free[1]) columns *= graph_.shape(product.inputs[1])[static_cast<int>(axis)];

@@ -11,8 +11,8 @@ namespace caddie::graph {
 
 class EpilogueFinder {
  public:
-  EpilogueFinder(const Graph& graph, const ValueViews& views, const Readers& readers)
-      : graph_(graph), views_(views), readers_(readers) {}
+  EpilogueFinder(const Graph& graph, const FusionRules& rules, const ValueViews& views, const Readers& readers)
+      : graph_(graph), rules_(rules), views_(views), readers_(readers) {}
 
   // Ways to make the elementwise node's value as a result of a product, the most comprehensive first. What stands
   // between the product and the value is read by nobody else, but for what an activation is taken of (`before`) and
@@ -21,6 +21,7 @@ class EpilogueFinder {
 
  private:
   [[nodiscard]] std::optional<Epilogue> linear_form(Value value) const;
+  [[nodiscard]] std::optional<Epilogue> norm_form(Value value) const;
   [[nodiscard]] std::optional<Epilogue> sum_form(std::uint32_t node) const;
   [[nodiscard]] std::optional<Epilogue> sum_of(std::uint32_t node, std::size_t side) const;
   [[nodiscard]] std::optional<Epilogue> scaled_form(std::uint32_t node) const;
@@ -32,6 +33,7 @@ class EpilogueFinder {
   [[nodiscard]] bool is_in_memory(const View& term, std::uint32_t reader) const;
 
   const Graph& graph_;
+  const FusionRules& rules_;
   const ValueViews& views_;
   const Readers& readers_;
 };

@@ -51,6 +51,8 @@ class StepMaker {
     }
     step.writes.push_back(epilogue.result);
     if (epilogue.before != 0) step.writes.push_back(epilogue.before);
+    const Node& product = graph_.nodes()[epilogue.product];
+    for (std::uint32_t i = 1; i < product.output_count; ++i) step.writes.push_back(product.first_output + i);
     step.epilogue = epilogue;
   }
 

@@ -53,7 +53,7 @@ struct Step {
   FusedGroup group;
   std::vector<View> inputs;   // of a single node, in its order; then what the epilogue reads
   std::vector<Value> writes;  // values that get memory here
-  // Of a product that makes more than its own value. Its result may stand where the addend stood.
+  // Of a product that makes more than its own value, or another one. Its result may stand where the addend stood.
   std::optional<Epilogue> epilogue = std::nullopt;
 };
 

@@ -10,7 +10,7 @@ constexpr std::int64_t kWorthJoining = 64;  // elements of a value for whose sak
 }  // namespace
 
 Grouping::Grouping(const Graph& graph, const FusionRules& rules, const std::vector<bool>& live, const ValueViews& views)
-    : graph_(graph), rules_(rules), views_(views), readers_(graph, live, views), finder_(graph, views, readers_),
+    : graph_(graph), rules_(rules), views_(views), readers_(graph, live, views), finder_(graph, rules, views, readers_),
       step_of_(graph.nodes().size(), kNone), members_(graph.nodes().size()), visited_(graph.nodes().size(), 0) {
   for (auto node = static_cast<std::uint32_t>(graph.nodes().size()); node-- > 0;) {
     if (readers_.is_run(node) && step_of_[node] == kNone) place(node);
@@ -70,6 +70,11 @@ void Grouping::absorb(std::uint32_t node, Epilogue epilogue) {
     if (view.base != 0) readers_.add(node, view.base);
   }
   readers_.drop(node);
+  if (readers_.is_run(epilogue.product)) {  // for the sake of its other outputs
+    readers_.drop(epilogue.product);
+    step_of_[epilogue.product] = node;
+    members_[node].push_back(epilogue.product);
+  }
   if (epilogue.before != 0) {
     const std::uint32_t before = graph_.info(epilogue.before).node;
     if (readers_.is_run(before)) {

@@ -173,6 +173,8 @@ TEST_F(Epilogues, ASum) {
   EXPECT_EQ(found.beta, 1);
 }
 
+TEST_F(Epilogues, ASumWithItself) { EXPECT_EQ(only(e.add(product, product)).alpha, 2); }
+
 TEST_F(Epilogues, ADifference) {
   const Epilogue found = only(e.sub(product, other));
   EXPECT_EQ(found.alpha, 1);
@@ -228,6 +230,27 @@ TEST_F(Epilogues, NearlyGeluIsNot) {
   const Value inner = e.add(product, e.scale(e.op(Op::pow, product, e.scalar(3)), 0.0447));
   const Value y = e.mul(e.scale(product, 0.5), e.add(e.scalar(1), e.op(Op::tanh, e.scale(inner, 0.7978845608))));
   EXPECT_TRUE(none(y));
+}
+
+// What flows past a norm is added by its gradient; the norm's other gradients are made by the same step.
+TEST_F(Epilogues, ASumWithTheGradientOfANorm) {
+  const Value of = leaf("of", {4, 5});
+  const Value gradient = graph.emit(Op::rms_norm_backward, {of, product});
+  const Epilogue found = only(e.add(gradient, other));
+  EXPECT_EQ(graph.nodes()[found.product].op, Op::rms_norm_backward);
+  EXPECT_EQ(found.addend.base, other);
+}
+TEST_F(Epilogues, ASumWithOneOfThreeGradientsOfANorm) {
+  const Value first = graph.emit(Op::layer_norm_backward, {leaf("of", {4, 5}), bias, product});
+  graph.output("d_weight", first + 1);
+  graph.output("d_bias", first + 2);
+  const Epilogue found = only(e.add(other, first));
+  EXPECT_EQ(graph.nodes()[found.product].first_output, first);
+  EXPECT_EQ(parted(graph).steps.size(), 2U);
+}
+TEST_F(Epilogues, NotWhereAnotherGradientOfTheNormIsReadBefore) {
+  const Value first = graph.emit(Op::layer_norm_backward, {leaf("of", {4, 5}), bias, product});
+  EXPECT_TRUE(none(e.add(first, e.broadcast(first + 1, {4, 5}))));
 }
 
 // Where the gradient needs it, what the activation is taken of is stored; the slope is taken there.

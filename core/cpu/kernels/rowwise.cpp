@@ -43,10 +43,10 @@ void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float eps
   for_rows(rows, pool, [&](std::int64_t row) { kernels().rows->rms_norm(x.at(row), epsilon, columns, y.at(row)); });
 }
 
-void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, RowsOut dx,
+void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, Rows addend, RowsOut dx,
                        ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
-    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, dx.at(row));
+    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, addend.at(row), dx.at(row));
   });
 }
 
@@ -62,7 +62,7 @@ std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t 
 }
 
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
-                         RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace) {
+                         Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace) {
   const std::int64_t chunks = chunks_of(rows);
   float* const of_weight = static_cast<float*>(workspace);
   float* const of_bias = d_weight != nullptr ? of_weight + chunks * columns : nullptr;
@@ -77,8 +77,8 @@ void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const 
     }
     const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
     for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, dx.at(row), weight_sums,
-                                          bias_sums);
+      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row), dx.at(row),
+                                          weight_sums, bias_sums);
     }
   });
   if (d_weight == nullptr) return;

@@ -26,7 +26,9 @@ struct Rows {
   std::int64_t ld = 0;
   const std::uint16_t* narrow = nullptr;
 
+  [[nodiscard]] bool is_given() const { return data != nullptr || narrow != nullptr; }
   [[nodiscard]] Row at(std::int64_t row) const {
+    if (!is_given()) return {};
     return narrow != nullptr ? Row{nullptr, narrow + row * ld} : Row{data + row * ld, nullptr};
   }
 };
@@ -43,19 +45,20 @@ struct RowsOut {
 
 // y = x r,  r = 1 / sqrt(mean(x^2) + epsilon)   (Zhang and Sennrich 2019). y may be x.
 void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, RowsOut y, ThreadPool& pool);
-// dx = r (dy - x r^2 mean(dy x)); dx may be dy.
-void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, RowsOut dx,
+// dx = addend + r (dy - x r^2 mean(dy x)); the addend may be missing, dx may be dy or the addend.
+void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, Rows addend, RowsOut dx,
                        ThreadPool& pool);
 
 // y = n weight + bias,  n = (x - mean(x)) r,  r = 1 / sqrt(mean((x - mean(x))^2) + epsilon)   (Ba et al. 2016). weight
 // and bias [columns]; y may be x.
 void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
                         float epsilon, RowsOut y, ThreadPool& pool);
-// With g = dy weight: dx = r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,  d_bias[c] = sum over
-// rows of dy. d_weight and d_bias may both be null, and then the workspace too; dx may be dy.
+// With g = dy weight: dx = addend + r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,  d_bias[c] = sum over
+// rows of dy. d_weight and d_bias may both be null, and then the workspace too; the addend may be missing, dx may be dy
+// or the addend.
 std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
-                         RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
+                         Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
 
 // y = softmax of each row; y may be x. A row of nothing but -infinity gives NaN.
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool);

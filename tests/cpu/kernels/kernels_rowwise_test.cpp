@@ -35,6 +35,14 @@ class RowwiseTest : public EachIsa {
 };
 INSTANTIATE_EACH_ISA(RowwiseTest);
 
+// body(place) for every element that is not between rows.
+template <class Shape, class Body>
+void for_columns(const Shape& s, Body body) {
+  for (int64_t i = 0; i < s.rows; ++i) {
+    for (int64_t j = 0; j < s.columns; ++j) body(at(i * s.ld + j));
+  }
+}
+
 TEST_P(RowwiseTest, RmsNorm) {
   for (const Shape& s : shapes()) {
     const std::vector<float> x = normals(s.rows * s.ld, 1), dy = normals(s.rows * s.ld, 3);
@@ -62,10 +70,20 @@ TEST_P(RowwiseTest, RmsNorm) {
     expect_close(got_y, y, 1e-6, 1e-6, s.text() + " y");
     const std::vector<float> got_dx = same_for_all_threads([&](ThreadPool& pool) {
       std::vector<float> out = x;
-      rms_norm_backward(s.rows, s.columns, {x.data(), s.ld}, 1e-5F, {dy.data(), s.ld}, {out.data(), s.ld}, pool);
+      rms_norm_backward(s.rows, s.columns, {x.data(), s.ld}, 1e-5F, {dy.data(), s.ld}, {}, {out.data(), s.ld}, pool);
       return out;
     });
     expect_close(got_dx, dx, 2e-6, 2e-6, s.text() + " dx");
+    const std::vector<float> addend = normals(s.rows * s.ld, 5);
+    std::vector<double> sum(addend.begin(), addend.end());
+    for_columns(s, [&](std::size_t i) { sum[i] += dx[i]; });
+    const std::vector<float> got_sum = same_for_all_threads([&](ThreadPool& pool) {
+      std::vector<float> out = addend;
+      rms_norm_backward(s.rows, s.columns, {x.data(), s.ld}, 1e-5F, {dy.data(), s.ld}, {out.data(), s.ld},
+                        {out.data(), s.ld}, pool);
+      return out;
+    });
+    expect_close(got_sum, sum, 2e-6, 2e-6, s.text() + " sum");
   }
 }
 
@@ -116,7 +134,7 @@ TEST_P(RowwiseTest, LayerNorm) {
       for (int64_t i = 0; i < s.rows; ++i) std::copy_n(dy.data() + i * s.ld, s.columns, out.data() + i * s.ld);
       Workspace space(layer_norm_backward_workspace_bytes(s.rows, s.columns));
       layer_norm_backward(s.rows, s.columns, {x.data(), s.ld}, weight.data(), 1e-5F, {out.data(), s.ld},
-                          {out.data(), s.ld}, sums ? d_weight.data() : nullptr, sums ? d_bias.data() : nullptr, pool,
+                          {}, {out.data(), s.ld}, sums ? d_weight.data() : nullptr, sums ? d_bias.data() : nullptr, pool,
                           sums ? space.get() : nullptr);
       return out;
     };
@@ -128,6 +146,16 @@ TEST_P(RowwiseTest, LayerNorm) {
       same_for_all_threads([&](ThreadPool& pool) { backward(pool, true); return *sums; });
     }
     EXPECT_TRUE(same_bits(with_sums, same_for_all_threads([&](ThreadPool& pool) { return backward(pool, false); })));
+    const std::vector<float> addend = normals(s.rows * s.ld, 5);
+    std::vector<double> sum(addend.begin(), addend.end());
+    for_columns(s, [&](std::size_t i) { sum[i] += expected.dx[i]; });
+    const std::vector<float> got_sum = same_for_all_threads([&](ThreadPool& pool) {
+      std::vector<float> out = addend;
+      layer_norm_backward(s.rows, s.columns, {x.data(), s.ld}, weight.data(), 1e-5F, {dy.data(), s.ld},
+                          {out.data(), s.ld}, {out.data(), s.ld}, nullptr, nullptr, pool, nullptr);
+      return out;
+    });
+    expect_close(got_sum, sum, 3e-5, 3e-5, s.text() + " sum");
   }
 }
 
@@ -160,7 +188,7 @@ TEST_P(RowwiseTest, NormsOfBfloat16) {
     };
     check("rms_norm", 1, [&](Rows from, Rows, RowsOut to) { rms_norm_forward(s.rows, s.columns, from, 1e-5F, to, pool); });
     check("rms_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
-      rms_norm_backward(s.rows, s.columns, from, 1e-5F, slope, to, pool);
+      rms_norm_backward(s.rows, s.columns, from, 1e-5F, slope, {}, to, pool);
     });
     check("layer_norm", 1, [&](Rows from, Rows, RowsOut to) {
       layer_norm_forward(s.rows, s.columns, from, weight.data(), bias.data(), 1e-5F, to, pool);
@@ -168,7 +196,7 @@ TEST_P(RowwiseTest, NormsOfBfloat16) {
     std::vector<float> d_weight(at(s.columns)), d_bias(at(s.columns));
     Workspace space(layer_norm_backward_workspace_bytes(s.rows, s.columns));
     check("layer_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
-      layer_norm_backward(s.rows, s.columns, from, weight.data(), 1e-5F, slope, to, d_weight.data(), d_bias.data(), pool,
+      layer_norm_backward(s.rows, s.columns, from, weight.data(), 1e-5F, slope, {}, to, d_weight.data(), d_bias.data(), pool,
                           space.get());
     });
   }

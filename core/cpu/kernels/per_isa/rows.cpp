@@ -46,8 +46,14 @@ void rms_norm_row(const X* x, float epsilon, int64_t count, Y* y) {
   for_strips(count, [=](int64_t i, int64_t n) { store_some(y + i, load_some(x + i, n) * r, n); });
 }
 
+// Elements of a row that may be missing: zeros then.
+CADDIE_INLINE F load_if_given(Row row, int64_t i, int64_t n) {
+  if (row.narrow != nullptr) return load_some(row.narrow + i, n);
+  return row.data != nullptr ? load_some(row.data + i, n) : F{};
+}
+
 template <typename X, typename Dy, typename Dx>
-void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, Dx* dx) {
+void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, Row addend, Dx* dx) {
   const auto width = static_cast<float>(count);
   float totals[2];  // of x^2 and dy x
   sums_of(count, totals, [=](int64_t i, int64_t n) {
@@ -57,7 +63,8 @@ void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, Dx*
   const float r = inverse_root(totals[0] / width + epsilon);
   const F pull = splat(-r * r * r * (totals[1] / width));
   for_strips(count, [=](int64_t i, int64_t n) {
-    store_some(dx + i, fma(pull, load_some(x + i, n), load_some(dy + i, n) * splat(r)), n);
+    const F flows_past = load_if_given(addend, i, n);
+    store_some(dx + i, fma(pull, load_some(x + i, n), fma(load_some(dy + i, n), splat(r), flows_past)), n);
   });
 }
 
@@ -78,8 +85,8 @@ void layer_norm_row(const X* x, const float* weight, const float* bias, float ep
 }
 
 template <typename X, typename Dy, typename Dx>
-void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsilon, int64_t count, Dx* dx,
-                       float* d_weight, float* d_bias) {
+void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsilon, int64_t count, Row addend,
+                       Dx* dx, float* d_weight, float* d_bias) {
   const auto width = static_cast<float>(count);
   const float mean = sum_of_row(x, count) / width;
   float totals[3];  // of c^2, g and g c; c = x - mean, g = dy weight
@@ -99,7 +106,8 @@ void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsi
       store_some(d_bias + i, slope + load_some(d_bias + i, n), n);
     }
     const F g = slope * load_some(weight + i, n);
-    store_some(dx + i, fma(pull, normal, fma(splat(r), g, shift)), n);
+    const F flows_past = load_if_given(addend, i, n);
+    store_some(dx + i, fma(pull, normal, fma(splat(r), g, shift + flows_past)), n);
   });
 }
 
@@ -107,9 +115,9 @@ void rms_norm(Row x, float epsilon, int64_t count, RowOut y) {
   with(x, [=](auto from) { with(y, [=](auto to) { rms_norm_row(from, epsilon, count, to); }); });
 }
 
-void rms_norm_backward(Row x, Row dy, float epsilon, int64_t count, RowOut dx) {
+void rms_norm_backward(Row x, Row dy, float epsilon, int64_t count, Row addend, RowOut dx) {
   with(x, [=](auto from) {
-    with(dy, [=](auto slope) { with(dx, [=](auto to) { rms_norm_slopes(from, slope, epsilon, count, to); }); });
+    with(dy, [=](auto slope) { with(dx, [=](auto to) { rms_norm_slopes(from, slope, epsilon, count, addend, to); }); });
   });
 }
 
@@ -117,11 +125,11 @@ void layer_norm(Row x, const float* weight, const float* bias, float epsilon, in
   with(x, [=](auto from) { with(y, [=](auto to) { layer_norm_row(from, weight, bias, epsilon, count, to); }); });
 }
 
-void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, RowOut dx, float* d_weight,
-                         float* d_bias) {
+void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, Row addend, RowOut dx,
+                         float* d_weight, float* d_bias) {
   with(x, [=](auto from) {
     with(dy, [=](auto slope) {
-      with(dx, [=](auto to) { layer_norm_slopes(from, weight, slope, epsilon, count, to, d_weight, d_bias); });
+      with(dx, [=](auto to) { layer_norm_slopes(from, weight, slope, epsilon, count, addend, to, d_weight, d_bias); });
     });
   });
 }
