@@ -131,7 +131,9 @@ class RopeStep final : public CpuStep {
     mul_ = strip_function(StripOp::mul);
     add_ = strip_function(StripOp::add);
     sub_ = strip_function(StripOp::sub);
-    bytes_ = 2 * bytes_of(input.graph, result_);
+    narrow_x_ = input.narrow[x_.base];
+    narrow_y_ = input.narrow[result_];
+    bytes_ = (1 - (narrow_x_ ? 0.25 : 0) - (narrow_y_ ? 0.25 : 0)) * 2 * bytes_of(input.graph, result_);
   }
 
   void run(const RunContext& context) const override {
@@ -143,9 +145,11 @@ class RopeStep final : public CpuStep {
         turn_heads(context, i, space);
     });
   }
-  [[nodiscard]] StepCost cost() const override { return {"elementwise", bytes_ / 8 * 3, bytes_}; }
+  [[nodiscard]] StepCost cost() const override {
+    return {"elementwise", 3 * static_cast<double>(x_.shape.elements()), bytes_};
+  }
   [[nodiscard]] std::size_t thread_bytes() const override {
-    return round_to_line(static_cast<std::size_t>(2 * cos_.shape[1]) * sizeof(float));
+    return round_to_line(static_cast<std::size_t>(2 * (cos_.shape[1] + x_.shape[3])) * sizeof(float));
   }
 
  private:
@@ -156,9 +160,14 @@ class RopeStep final : public CpuStep {
     const std::int64_t dim = x_.shape[3];
     const float* cosine = context.read(cos_) + t * pairs;
     const float* sine = context.read(sin_) + t * pairs;
-    const float* x = context.read(x_) + b * x_.strides[0] + t * x_.strides[1];
-    float* y = context.write(result_) + position * x_.shape[2] * dim;
-    for (std::int64_t head = 0; head < x_.shape[2]; ++head, x += x_.strides[2], y += dim) {
+    float* const wide_x = space + 2 * pairs;  // of one head, where what is read or made is in bfloat16
+    float* const wide_y = wide_x + dim;
+    for (std::int64_t head = 0; head < x_.shape[2]; ++head) {
+      const std::int64_t from = b * x_.strides[0] + t * x_.strides[1] + head * x_.strides[2];
+      const std::int64_t to = (position * x_.shape[2] + head) * dim;
+      if (narrow_x_) widen_strip(wide_x, context.read_narrow(x_.base) + x_.offset + from, dim);
+      const float* x = narrow_x_ ? wide_x : context.read(x_) + from;
+      float* y = narrow_y_ ? wide_y : context.write(result_) + to;
       mul_(space, x, cosine, nullptr, pairs, 0);
       mul_(space + pairs, x + pairs, sine, nullptr, pairs, 0);
       add_(y, space, space + pairs, nullptr, pairs, 0);
@@ -166,12 +175,14 @@ class RopeStep final : public CpuStep {
       mul_(space + pairs, x, sine, nullptr, pairs, 0);
       sub_(y + pairs, space, space + pairs, nullptr, pairs, 0);
       if (dim > 2 * pairs) std::copy_n(x + 2 * pairs, dim - 2 * pairs, y + 2 * pairs);
+      if (narrow_y_) narrow_strip(context.write_narrow(result_) + to, y, dim);
     }
   }
 
   View x_, cos_, sin_;
   graph::Value result_ = 0;
   StripFunction mul_, add_, sub_;
+  bool narrow_x_ = false, narrow_y_ = false;
   double bytes_ = 0;
 };
 

@@ -19,14 +19,15 @@ namespace {
 
 constexpr std::int64_t kLeastElements = 4096;  // smaller ones stay in the caches anyway
 
-bool is_norm(const Node& node) {
-  return node.op == Op::rms_norm || node.op == Op::rms_norm_backward || node.op == Op::layer_norm ||
-         node.op == Op::layer_norm_backward;
+// Operations on rows whose kernels read and make both widths.
+bool is_of_rows(Op op) {
+  return op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm || op == Op::layer_norm_backward ||
+         op == Op::rope;
 }
 // x, dy behind all other inputs of a gradient, and what is added to it.
-bool is_row_of_norm(const Step& step, const Node& node, std::size_t input) {
+bool is_row_input(const Step& step, const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
-  return is_norm(node) && (input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size()));
+  return input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size());
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
@@ -72,7 +73,7 @@ class Widths {
     if (step.fused) return !is_copy(graph_, step) && !graph::is_reduction(graph_.node_of(value).op);
     const Node& node = graph_.nodes()[step.node];
     if (is_attention(node)) return are_heads(graph_, value);
-    if (is_norm(node)) return value == step.writes.front();
+    if (is_of_rows(node.op)) return value == step.writes.front();
     return is_product(node) && makes_narrow(factors, depth_of(graph_, node));
   }
 
@@ -86,7 +87,7 @@ class Widths {
     if (step.fused) return !is_copy(graph_, step) && stands_in_runs(view);
     const Node& node = graph_.nodes()[step.node];
     if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
-    if (is_norm(node)) return is_row_of_norm(step, node, input);
+    if (is_of_rows(node.op)) return is_row_input(step, node, input);
     const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
     return is_product(node) && (input < 2 || (slopes && input + 1 == graph::views_read(step).size()));
   }

@@ -1,6 +1,6 @@
 // Which values of a partitioned graph are kept in bfloat16 where factors are: those that only products, attention,
-// norms and elementwise steps read and one of them makes. All others stay in f32: leaves and what is written to them,
-// outputs, results of reductions, what other kernels read or make.
+// norms, rope and elementwise steps read and one of them makes. All others stay in f32: leaves and what is written to
+// them, outputs, results of reductions, what other kernels read or make.
 #pragma once
 
 #include <vector>

@@ -50,10 +50,15 @@ CudaStep make(const CompileInput& input, const graph::Step& graph_step) {
     defines.set("DY_STRIDE", *row_stride(dy)).set("DY_T", input.type(dy.base));
     places.push_back(input.place(dy));
   }
+  if (op == Op::layer_norm) {
+    kernel = "layer_norm";
+    defines.set("WEIGHT_T", input.type(graph_step.inputs[1].base)).set("BIAS_T", input.type(graph_step.inputs[2].base));
+    for (std::size_t i = 1; i < 3; ++i) places.push_back(input.place(graph_step.inputs[i]));
+  }
   if (op == Op::softmax || op == Op::log_sum_exp) defines.set("LSE", op == Op::log_sum_exp ? "1" : "0");
   places.push_back(input.place(node.first_output));
   CudaStep step;
-  const bool norm = op == Op::rms_norm || op == Op::rms_norm_backward;
+  const bool norm = op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm;
   const RowCut cut(graph_step.inputs, columns);
   if (norm) defines.set("LANES", cut.lanes).set("EACH", cut.each);
   const std::string text =
@@ -70,11 +75,13 @@ CudaStep make(const CompileInput& input, const graph::Step& graph_step) {
 const NodeKernel* row_kernel(Op op) {
   static const NodeKernel rms_norm{{nullptr, reads_view, 0}, make<Op::rms_norm>};
   static const NodeKernel rms_norm_backward{{nullptr, reads_view, 1}, make<Op::rms_norm_backward>};
+  static const NodeKernel layer_norm{{nullptr, reads_view, 0}, make<Op::layer_norm>};
   static const NodeKernel softmax{{nullptr, reads_view, 0}, make<Op::softmax>};
   static const NodeKernel log_sum_exp{{nullptr, reads_view, -1}, make<Op::log_sum_exp>};
   switch (op) {
     case Op::rms_norm: return &rms_norm;
     case Op::rms_norm_backward: return &rms_norm_backward;
+    case Op::layer_norm: return &layer_norm;
     case Op::softmax: return &softmax;
     case Op::log_sum_exp: return &log_sum_exp;
     default: return nullptr;

@@ -61,7 +61,7 @@ std::vector<Value> layer_norm(const Emitter& e, const Node& node, std::span<cons
   return {e.add(e.mul(standardised(e, in[0], node.attributes.real("eps")).x, in[1]), in[2])};
 }
 
-// With n the standardised x and g = dy weight: dx = r (g - mean(g) - n mean(g n)); dweight and dbias are sums over rows.
+// With n the standardised x and g = dy weight: dx = r (g - mean(g) - n mean(g n)); the other two are sums over rows.
 std::vector<Value> layer_norm_backward(const Emitter& e, const Node& node, std::span<const Value> in) {
   const auto [n, r] = standardised(e, in[0], node.attributes.real("eps"));
   const Value dy = in[2];

@@ -1,5 +1,9 @@
 // Precision::bf16 on the processor against the reference in f32: factors of products are rounded to 8 bits (2^-9 = 0.2
 // %) where the processor multiplies those faster, sums and values are not.
+#include "core/cpu/compiled_graph.hpp"
+#include "core/cpu/kernels/gemm.hpp"
+#include "core/graph/emitter.hpp"
+#include "tests/bench/gpt.hpp"
 #include "tests/cpu/op_cases.hpp"
 #include "tests/cpu/small_model.hpp"
 
@@ -82,6 +86,56 @@ TEST(CpuBf16, ATrainingStepIsCloseToTheReferenceAndTheSameForAnyNumberOfThreads)
   for (const int threads : {2, 3, 4}) {
     EXPECT_EQ(run_cpu(*graph, leaves, threads, {.runs = 2}, Precision::bf16), one) << threads;
   }
+}
+
+// What the steps of a kind read and write.
+double bytes_of(const Graph& graph, std::string_view group, Factors factors) {
+  const auto compiled = CompiledGraph::compile(
+      graph, {.threads = 1, .factors = factors, .prepares = false, .changing_leaves = {}, .summed_leaves = {}});
+  EXPECT_TRUE(compiled) << (compiled ? "" : compiled.error().message());
+  double bytes = 0;
+  for (const CompiledGraph::PlacedStep& placed : (*compiled)->steps()) {
+    if (placed.step->cost().group == group) bytes += placed.step->cost().bytes;
+  }
+  return bytes;
+}
+
+TEST(CpuBf16, LayerNormsAreCloseToTheReferenceAndPassBfloat16On) {
+  const bench::GptSizes n{.layers = 2, .dim = 64, .heads = 4, .context = 256, .vocab = 130, .batch = 4};
+  const auto graph = bench::gpt_gradient_graph(n);
+  ASSERT_TRUE(graph) << graph.error().message();
+  const Contents leaves = model_leaves(*graph, ModelSizes{.vocab = 130});
+  const Contents one = run_cpu(*graph, leaves, 1, {}, Precision::bf16);
+  const Contents expected = run_reference(*graph, leaves);
+  EXPECT_LT(relative_error(one, expected, "loss"), 0.003);
+  for (const graph::Output& output : graph->outputs()) {
+    EXPECT_LT(relative_error(one, expected, output.name), 0.04) << output.name;
+  }
+  for (const int threads : {2, 3, 4}) EXPECT_EQ(run_cpu(*graph, leaves, threads, {}, Precision::bf16), one) << threads;
+  const double wide = bytes_of(*graph, "norm", Factors::f32);
+  const double narrow = bytes_of(*graph, "norm", Factors::bf16);
+  if (takes_narrow(Factors::bf16)) {
+    EXPECT_LT(narrow, 0.8 * wide);
+  } else {
+    EXPECT_EQ(narrow, wide);
+  }
+}
+
+TEST(CpuBf16, RopeBetweenProductsReadsAndMakesBfloat16) {
+  Graph graph;
+  const graph::Emitter e{graph};
+  const auto leaf = [&](const char* name, const Shape& shape) {
+    return graph.leaf(graph::LeafKind::parameter, name, DType::f32, shape);
+  };
+  const Value q = graph.emit(Op::linear, {leaf("x", {2, 32, 64}), leaf("into", {128, 64})});
+  const Value turned =
+      graph.emit(Op::rope, {e.reshape(q, {2, 32, 4, 32}), leaf("cosine", {32, 12}), leaf("sine", {32, 12})});
+  graph.output("y", graph.emit(Op::linear, {e.reshape(turned, {2, 32, 128}), leaf("out", {64, 128})}));
+  const Contents leaves = model_leaves(graph, {});
+  EXPECT_LT(relative_error(run_cpu(graph, leaves, 2, {}, Precision::bf16), run_reference(graph, leaves), "y"), 0.02);
+  const double wide = bytes_of(graph, "elementwise", Factors::f32);
+  EXPECT_EQ(wide, 2 * 4 * 64 * 128);
+  EXPECT_EQ(bytes_of(graph, "elementwise", Factors::bf16), takes_narrow(Factors::bf16) ? wide / 2 : wide);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ TEST(CudaBf16, OperationsAreWithinBfloat16OfTheReference) {
     const bool narrow = cases.op == Op::dot || cases.op == Op::linear || cases.op == Op::gather ||
                         cases.op == Op::attention || cases.op == Op::attention_backward ||
                         cases.op == Op::linear_cross_entropy || cases.op == Op::linear_cross_entropy_backward ||
-                        cases.op == Op::rms_norm || cases.op == Op::scatter_add || cases.op == Op::reduce_sum;
+                        cases.op == Op::rms_norm || cases.op == Op::layer_norm || cases.op == Op::scatter_add ||
+                        cases.op == Op::reduce_sum;
     if (!narrow) continue;
     for (std::size_t i = 0; i < cases.cases.size(); ++i) cases.cases[i](made.emplace_back());
   }

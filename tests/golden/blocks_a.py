@@ -97,6 +97,14 @@ def mtp_loss(p, x, targets, heads, cap):
     return sum(means) / heads
 
 
+def layer_norm(p, path, x, eps=1e-5):
+    rows = []
+    for row in x.reshape(-1, x.shape[-1]):
+        centred = row - torch.mean(row)
+        rows.append(centred / torch.sqrt(torch.mean(centred**2) + eps) * p[path + ".weight"] + p[path + ".bias"])
+    return torch.stack(rows).reshape(x.shape)
+
+
 def gate_heads(y, gates):
     """gates: one function of [B, T] numbers a head."""
     return torch.stack([y[:, :, h] * g[:, :, None] for h, g in enumerate(gates)], dim=2)
@@ -188,6 +196,21 @@ def cases():
     for hook in ("attn.in", "mlp.in"):
         yield case("ln_scale_" + hook[:-3], {"ln-scale": {}}, {}, at_visits(hook, visits, [[2, 5, 7]]),
                    lambda p, n: [n[c][0] / math.sqrt(layer + 1) for c, layer in enumerate((0, 1, 4, 1))], visits)
+
+    def normalised(p, n, embed, eps=1e-5):
+        first = layer_norm(p, "layer-norm.embed", n[0][0], eps) if embed else 1.0 * n[0][0]
+        layers = [layer_norm(p, f"blocks.{layer}.layer-norm.{part}", n[c][0], eps)
+                  for c, layer, part in ((1, 1, "attn"), (2, 1, "mlp"), (3, 3, "attn"), (4, 1, "attn"))]
+        return [first, *layers, layer_norm(p, "layer-norm.head", n[5][0], eps)]
+
+    places = [("embed", -1), ("attn", 0), ("mlp", 0), ("attn", 1), ("attn", 2), ("head", -1)]  # layers 1, 3 and 1 again
+    calls = [{"hook": "norm", "part": part, "visit": visit, "shapes": [[2, 5, 7]]} for part, visit in places]
+    own = {f"{path}.{name}": [7] for name in ("weight", "bias")
+           for path in ("blocks.1.layer-norm.attn", "blocks.1.layer-norm.mlp", "blocks.3.layer-norm.attn", "layer-norm.head")}
+    behind = {"layer-norm.embed.weight": [7], "layer-norm.embed.bias": [7]}
+    yield case("layer_norm", {"layer-norm": {}}, own | behind, calls, lambda p, n: normalised(p, n, True), (1, 3, 1))
+    yield case("layer_norm_of_gpt2", {"layer-norm": {"embed": False, "eps": 0.1}}, own, calls,
+               lambda p, n: normalised(p, n, False, 0.1), (1, 3, 1))
 
     yield case("xsa_three_heads_a_group", {"xsa": {}}, {}, at_visits("attn.y", (0,), HEADS),
                lambda p, a: [xsa(a[0][0], a[0][1])])

@@ -157,8 +157,8 @@ TEST(Composite, layer_norm) {
   const Numbers x = random_numbers(12, 8, -3, 3);
   const Numbers weight = random_numbers(4, 9, -2, 2);
   const Numbers bias = random_numbers(4, 10, -1, 1);
-  const Numbers y = outputs_of({.op = Op::layer_norm, .shapes = {{3, 4}, {4}, {4}}, .attributes = Attributes().set("eps", 0.01)},
-                               {{"in0", x}, {"in1", weight}, {"in2", bias}})[0];
+  const OpCase norm{.op = Op::layer_norm, .shapes = {{3, 4}, {4}, {4}}, .attributes = Attributes().set("eps", 0.01)};
+  const Numbers y = outputs_of(norm, {{"in0", x}, {"in1", weight}, {"in2", bias}})[0];
   for (std::size_t row = 0; row < 3; ++row) {
     double mean = 0, variance = 0;
     for (std::size_t i = 0; i < 4; ++i) mean += x[row * 4 + i] / 4;

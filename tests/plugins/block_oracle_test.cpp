@@ -74,7 +74,7 @@ Session build(const ordered_json& test) {
       inputs.push_back(graph.leaf(graph::LeafKind::input, name, graph::DType::f32, shape_of(lengths)));
     }
     build.enter_visit(call["visit"]);
-    const Value out = build.run_hook(call["hook"].get<std::string>(), "", inputs, 1)[0];
+    const Value out = build.run_hook(call["hook"].get<std::string>(), call.value("part", ""), inputs, 1)[0];
     if (auto status = build.status(); !status) throw std::runtime_error(status.error().message());
     const graph::Shape shape = graph.shape(out);
     graph::Attributes weights;

@@ -94,7 +94,9 @@ struct LayerNormed {
       : y(x.begin(), x.end()), dx(x.begin(), x.end()), d_weight(weight.size()), d_bias(weight.size()) {
     const auto width = static_cast<double>(columns);
     for (int64_t i = 0; i < rows; ++i) {
-      const auto of = [&](const std::vector<float>& from, int64_t j) { return static_cast<double>(from[at(i * ld + j)]); };
+      const auto of = [&](const std::vector<float>& from, int64_t j) {
+        return static_cast<double>(from[at(i * ld + j)]);
+      };
       double mean = 0, variance = 0, g_mean = 0, along = 0;
       for (int64_t j = 0; j < columns; ++j) mean += of(x, j) / width;
       for (int64_t j = 0; j < columns; ++j) variance += std::pow(of(x, j) - mean, 2) / width;
@@ -120,11 +122,13 @@ TEST_P(RowwiseTest, LayerNorm) {
   for (const Shape& s : shapes()) {
     std::vector<float> x = normals(s.rows * s.ld, 1);
     for (float& v : x) v += 30.0F;  // variances survive a mean that is far away
-    const std::vector<float> weight = normals(s.columns, 2), bias = normals(s.columns, 4), dy = normals(s.rows * s.ld, 3);
+    const std::vector<float> weight = normals(s.columns, 2), bias = normals(s.columns, 4);
+    const std::vector<float> dy = normals(s.rows * s.ld, 3);
     const LayerNormed expected(s.rows, s.columns, s.ld, x, weight, bias, dy);
     const std::vector<float> got_y = same_for_all_threads([&](ThreadPool& pool) {
       std::vector<float> out = x;
-      layer_norm_forward(s.rows, s.columns, {out.data(), s.ld}, weight.data(), bias.data(), 1e-5F, {out.data(), s.ld}, pool);
+      layer_norm_forward(s.rows, s.columns, {out.data(), s.ld}, weight.data(), bias.data(), 1e-5F,
+                         {out.data(), s.ld}, pool);
       return out;
     });
     expect_close(got_y, expected.y, 3e-5, 1e-5, s.text() + " y");
@@ -186,7 +190,9 @@ TEST_P(RowwiseTest, NormsOfBfloat16) {
         }
       }
     };
-    check("rms_norm", 1, [&](Rows from, Rows, RowsOut to) { rms_norm_forward(s.rows, s.columns, from, 1e-5F, to, pool); });
+    check("rms_norm", 1, [&](Rows from, Rows, RowsOut to) {
+      rms_norm_forward(s.rows, s.columns, from, 1e-5F, to, pool);
+    });
     check("rms_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
       rms_norm_backward(s.rows, s.columns, from, 1e-5F, slope, {}, to, pool);
     });
@@ -196,8 +202,8 @@ TEST_P(RowwiseTest, NormsOfBfloat16) {
     std::vector<float> d_weight(at(s.columns)), d_bias(at(s.columns));
     Workspace space(layer_norm_backward_workspace_bytes(s.rows, s.columns));
     check("layer_norm_backward", 2, [&](Rows from, Rows slope, RowsOut to) {
-      layer_norm_backward(s.rows, s.columns, from, weight.data(), 1e-5F, slope, {}, to, d_weight.data(), d_bias.data(), pool,
-                          space.get());
+      layer_norm_backward(s.rows, s.columns, from, weight.data(), 1e-5F, slope, {}, to, d_weight.data(), d_bias.data(),
+                          pool, space.get());
     });
   }
 }
