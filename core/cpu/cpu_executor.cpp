@@ -13,7 +13,8 @@ class CpuExecutor final : public graph::Executor {
  public:
   explicit CpuExecutor(const graph::ExecutorOptions& options)
       : options_(options),
-        pool_(std::make_shared<ThreadPool>(options.threads >= 1 ? options.threads : ThreadPool::available_threads())) {}
+        shared_{std::make_shared<ThreadPool>(options.threads >= 1 ? options.threads : ThreadPool::available_threads()),
+                std::make_shared<Arenas>()} {}
 
   [[nodiscard]] std::string name() const override { return "cpu"; }
   [[nodiscard]] std::size_t element_bytes(graph::DType) const override { return sizeof(float); }
@@ -42,12 +43,12 @@ class CpuExecutor final : public graph::Executor {
 
   Result<std::unique_ptr<graph::Program>> compile(const graph::Graph& graph) override {
     if (auto good = check_precision(); !good) return good.error();
-    return make_program(graph, pool_, options_);
+    return make_program(graph, shared_, options_);
   }
   Result<std::unique_ptr<graph::Program>> compile_members(const graph::Graph& graph,
                                                           const graph::Members& members) override {
     if (auto good = check_precision(); !good) return good.error();
-    return make_member_program(graph, members, pool_, options_);
+    return make_member_program(graph, members, shared_, options_);
   }
 
  private:
@@ -59,7 +60,7 @@ class CpuExecutor final : public graph::Executor {
   }
 
   graph::ExecutorOptions options_;
-  std::shared_ptr<ThreadPool> pool_;
+  Shared shared_;
 };
 
 }  // namespace

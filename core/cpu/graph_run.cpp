@@ -30,12 +30,13 @@ double thread_seconds() {
 
 }  // namespace
 
-Result<GraphRun> GraphRun::make(const CompiledGraph& graph, int threads, bool timed) {
+Result<GraphRun> GraphRun::make(const CompiledGraph& graph, std::shared_ptr<Arenas> arenas, std::size_t lane,
+                                int threads, bool timed) {
   GraphRun run;
   run.graph_ = &graph;
-  auto arena = HostMemory::allocate(graph.plan().arena_bytes, "intermediate values");
-  if (!arena) return arena.error();
-  run.arena_ = std::move(*arena);
+  if (auto done = arenas->reserve(lane, graph.plan().arena_bytes); !done) return done.error();
+  run.arenas_ = std::move(arenas);
+  run.lane_ = lane;
   auto space = HostMemory::allocate(graph.thread_bytes() * static_cast<std::size_t>(threads), "the threads' strips");
   if (!space) return space.error();
   run.thread_memory_ = std::move(*space);
@@ -57,13 +58,14 @@ int GraphRun::unbound_leaf() const {
 }
 
 void GraphRun::resolve() {
-  if (resolved_) return;
+  if (resolved_ && arena_ == arenas_->data(lane_)) return;
+  arena_ = arenas_->data(lane_);
   for (std::size_t i = 0; i < bound_.size(); ++i) {
     if (graph_->bindings()[i].leaf != 0) memory_[graph_->bindings()[i].leaf] = bound_[i];
   }
   const std::vector<graph::Storage>& of = graph_->storage();
   for (std::size_t value = 1; value < of.size(); ++value) {
-    if (of[value].home == Home::arena) memory_[value] = arena_.data() + graph_->plan().offsets[of[value].block];
+    if (of[value].home == Home::arena) memory_[value] = arena_ + graph_->plan().offsets[of[value].block];
     if (of[value].home == Home::leaf) memory_[value] = memory_[of[value].owner];
   }
   resolved_ = true;
@@ -89,7 +91,7 @@ Result<void> GraphRun::run(ThreadPool& pool, const graph::RunKey& key, std::byte
   context.slab = slab;
   for (std::size_t i = 0; i < graph_->steps().size(); ++i) {
     const CompiledGraph::PlacedStep& placed = graph_->steps()[i];
-    context.scratch = arena_.data() + placed.scratch;
+    context.scratch = arena_ + placed.scratch;
     context.prepared = prepared == nullptr ? nullptr : prepared + placed.prepared;
     Turns* const turns = turns_[i];
     if (turns != nullptr) turns->await(static_cast<std::uint32_t>(slab));
@@ -145,7 +147,7 @@ void GraphRun::copy(ThreadPool& pool, const StridedReader& from, std::int64_t el
 // set aside, then outputs are stored, then leaves are written.
 void GraphRun::store_results(ThreadPool& pool) {
   for (const CompiledGraph::LateWrite& write : graph_->late_writes()) {
-    if (write.staged_at >= 0) copy(pool, write.from, write.elements, arena_.data() + write.staged_at);
+    if (write.staged_at >= 0) copy(pool, write.from, write.elements, arena_ + write.staged_at);
   }
   for (std::size_t i = 0; i < bound_.size(); ++i) {
     const CompiledGraph::Binding& binding = graph_->bindings()[i];
@@ -154,7 +156,7 @@ void GraphRun::store_results(ThreadPool& pool) {
   for (const CompiledGraph::LateWrite& write : graph_->late_writes()) {
     auto* to = static_cast<std::byte*>(memory_[write.leaf]);
     if (write.staged_at >= 0) {
-      std::memcpy(to, arena_.data() + write.staged_at, static_cast<std::size_t>(write.elements) * sizeof(float));
+      std::memcpy(to, arena_ + write.staged_at, static_cast<std::size_t>(write.elements) * sizeof(float));
     } else {
       copy(pool, write.from, write.elements, to);
     }

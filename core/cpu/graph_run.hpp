@@ -1,10 +1,12 @@
-// The memory one run of a compiled graph works in: arena, threads' strips, and where every value stands. Belongs to one
-// thread at a time.
+// What one run of a compiled graph works in: a lane's arena, threads' strips, and where every value stands. Belongs to
+// one thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "core/cpu/arenas.hpp"
 #include "core/cpu/compiled_graph.hpp"
 #include "core/cpu/turns.hpp"
 
@@ -24,7 +26,8 @@ class GraphRun {
     double seconds = 0;
   };
 
-  static Result<GraphRun> make(const CompiledGraph& graph, int threads, bool timed);
+  static Result<GraphRun> make(const CompiledGraph& graph, std::shared_ptr<Arenas> arenas, std::size_t lane, int threads,
+                               bool timed);
 
   void bind(int binding, std::byte* memory) {
     bound_[static_cast<std::size_t>(binding)] = memory;
@@ -53,7 +56,9 @@ class GraphRun {
   void copy(ThreadPool& pool, const StridedReader& from, std::int64_t elements, std::byte* to) const;
 
   const CompiledGraph* graph_ = nullptr;
-  HostMemory arena_;
+  std::shared_ptr<Arenas> arenas_;
+  std::size_t lane_ = 0;
+  std::byte* arena_ = nullptr;  // as memory_ knows it
   HostMemory thread_memory_;
   std::vector<std::byte*> thread_space_;
   std::vector<std::byte*> bound_;  // by binding

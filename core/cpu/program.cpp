@@ -70,22 +70,22 @@ Error unbound_leaf(const std::string& name) {
   return {Code::state, name, "this leaf is tied to no memory; bind it before the run"};
 }
 
-Result<std::unique_ptr<graph::Program>> make_program(const graph::Graph& graph, std::shared_ptr<ThreadPool> pool,
+Result<std::unique_ptr<graph::Program>> make_program(const graph::Graph& graph, const Shared& shared,
                                                      const graph::ExecutorOptions& options) {
   const auto simple = CompiledGraph::prepared_for_kernels(graph);
   if (!simple) return simple.error();
-  if (auto split = graph::split_batch(*simple)) return make_split_program(*simple, *split, std::move(pool), options);
-  const CompiledGraph::Options plain{.threads = pool->size(),
+  if (auto split = graph::split_batch(*simple)) return make_split_program(*simple, *split, shared, options);
+  const CompiledGraph::Options plain{.threads = shared.pool->size(),
                                      .factors = factors_of(options.precision),
                                      .prepares = false,
                                      .changing_leaves = {},
                                      .summed_leaves = {}};
   auto compiled = CompiledGraph::compile(*simple, plain);
   if (!compiled) return compiled.error();
-  auto run = GraphRun::make(**compiled, pool->size(), options.profile);
+  auto run = GraphRun::make(**compiled, shared.arenas, 0, shared.pool->size(), options.profile);
   if (!run) return run.error();
   return std::unique_ptr<graph::Program>(
-      std::make_unique<PlainProgram>(std::move(*compiled), std::move(*run), std::move(pool)));
+      std::make_unique<PlainProgram>(std::move(*compiled), std::move(*run), shared.pool));
 }
 
 }  // namespace caddie::cpu

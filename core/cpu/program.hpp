@@ -4,12 +4,19 @@
 
 #include <memory>
 
+#include "core/cpu/arenas.hpp"
 #include "core/cpu/thread_pool.hpp"
 #include "core/graph/executor.hpp"
 
 namespace caddie::cpu {
 
-Result<std::unique_ptr<graph::Program>> make_program(const graph::Graph& graph, std::shared_ptr<ThreadPool> pool,
+// What programs of one executor share.
+struct Shared {
+  std::shared_ptr<ThreadPool> pool;
+  std::shared_ptr<Arenas> arenas;
+};
+
+Result<std::unique_ptr<graph::Program>> make_program(const graph::Graph& graph, const Shared& shared,
                                                      const graph::ExecutorOptions& options);
 
 }  // namespace caddie::cpu

@@ -35,12 +35,13 @@ struct Part {
   std::unique_ptr<CompiledGraph> graph;
   std::vector<GraphRun> runs;
 
-  Result<void> compile(const graph::Graph& from, const CompiledGraph::Options& options, int count, bool timed) {
+  Result<void> compile(const graph::Graph& from, const CompiledGraph::Options& options,
+                       const std::shared_ptr<Arenas>& arenas, int count, bool timed) {
     auto made = CompiledGraph::compile(from, options);
     if (!made) return made.error();
     graph = std::move(*made);
     for (int i = 0; i < count; ++i) {
-      auto run = GraphRun::make(*graph, options.threads, timed);
+      auto run = GraphRun::make(*graph, arenas, static_cast<std::size_t>(i), options.threads, timed);
       if (!run) return run.error();
       runs.push_back(std::move(*run));
     }
@@ -57,9 +58,9 @@ struct Part {
 class SplitProgram final : public graph::Program {
  public:
   static Result<std::unique_ptr<graph::Program>> make(const graph::Graph& graph, const BatchSplit& split,
-                                                      std::shared_ptr<ThreadPool> pool,
+                                                      const Shared& shared,
                                                       const graph::ExecutorOptions& options) {
-    std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
+    std::unique_ptr<SplitProgram> self(new SplitProgram(shared, split));
     if (auto done = self->compile(split, options); !done) return done.error();
     self->make_names(graph, split.split_leaves, 1);
     if (auto done = self->make_crossings(split); !done) return done.error();
@@ -68,13 +69,13 @@ class SplitProgram final : public graph::Program {
 
   // Every member is a slab.
   static Result<std::unique_ptr<graph::Program>> make(const graph::Graph& graph, const graph::Members& members,
-                                                      std::shared_ptr<ThreadPool> pool,
+                                                      const Shared& shared,
                                                       const graph::ExecutorOptions& options) {
     BatchSplit split;
     split.slabs = members.count;
     split.body = graph;
     split.split_leaves = members.leaves;
-    std::unique_ptr<SplitProgram> self(new SplitProgram(std::move(pool), split));
+    std::unique_ptr<SplitProgram> self(new SplitProgram(shared, split));
     if (auto done = self->compile(split, options); !done) return done.error();
     self->make_names(graph, members.leaves, members.count);
     return std::unique_ptr<graph::Program>(std::move(self));
@@ -158,8 +159,8 @@ class SplitProgram final : public graph::Program {
     std::unique_ptr<Turns> turns;     // slabs add to `whole` one after the other
   };
 
-  SplitProgram(std::shared_ptr<ThreadPool> pool, const BatchSplit& split)
-      : pool_(std::move(pool)), slabs_(split.slabs), lanes_(lanes_for(pool_->size(), slabs_)) {
+  SplitProgram(const Shared& shared, const BatchSplit& split)
+      : pool_(shared.pool), arenas_(shared.arenas), slabs_(split.slabs), lanes_(lanes_for(pool_->size(), slabs_)) {
     if (lanes_ < pool_->size()) dealers_ = std::make_unique<ThreadPool>(lanes_);
     for (int lane = 0; lane < lanes_; ++lane) {
       lane_pools_.push_back(std::make_unique<ThreadPool>(pool_->size() / lanes_));
@@ -170,8 +171,8 @@ class SplitProgram final : public graph::Program {
     const Factors factors = factors_of(options.precision);
     const CompiledGraph::Options plain{
         .threads = pool_->size(), .factors = factors, .prepares = false, .changing_leaves = {}, .summed_leaves = {}};
-    if (auto done = shared_.compile(split.shared, plain, 1, options.profile); !done) return done;
-    if (auto done = tail_.compile(split.tail, plain, 1, options.profile); !done) return done;
+    if (auto done = shared_.compile(split.shared, plain, arenas_, 1, options.profile); !done) return done;
+    if (auto done = tail_.compile(split.tail, plain, arenas_, 1, options.profile); !done) return done;
     std::vector<std::string> changing = split.split_leaves;
     for (const Crossing& crossing : split.crossings) {
       if (crossing.kind == Crossing::Kind::given) changing.push_back(crossing.name);
@@ -183,7 +184,7 @@ class SplitProgram final : public graph::Program {
     }
     const CompiledGraph::Options slab{.threads = pool_->size() / lanes_, .factors = factors, .prepares = true,
                                       .changing_leaves = changing, .summed_leaves = summed};
-    if (auto done = body_.compile(split.body, slab, lanes_, options.profile); !done) return done;
+    if (auto done = body_.compile(split.body, slab, arenas_, lanes_, options.profile); !done) return done;
     auto prepared = HostMemory::allocate(body_.graph->prepared_bytes(), "packed weights");
     if (!prepared) return prepared.error();
     prepared_ = std::move(*prepared);
@@ -339,6 +340,7 @@ class SplitProgram final : public graph::Program {
   }
 
   std::shared_ptr<ThreadPool> pool_;
+  std::shared_ptr<Arenas> arenas_;
   std::int64_t slabs_;
   int lanes_;
   std::unique_ptr<ThreadPool> dealers_;                  // one thread a lane, where pool_ has more
@@ -354,15 +356,15 @@ class SplitProgram final : public graph::Program {
 }  // namespace
 
 Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& graph, const BatchSplit& split,
-                                                           std::shared_ptr<ThreadPool> pool,
+                                                           const Shared& shared,
                                                            const graph::ExecutorOptions& options) {
-  return SplitProgram::make(graph, split, std::move(pool), options);
+  return SplitProgram::make(graph, split, shared, options);
 }
 
 Result<std::unique_ptr<graph::Program>> make_member_program(const graph::Graph& graph, const graph::Members& members,
-                                                            std::shared_ptr<ThreadPool> pool,
+                                                            const Shared& shared,
                                                             const graph::ExecutorOptions& options) {
-  return SplitProgram::make(graph, members, std::move(pool), options);
+  return SplitProgram::make(graph, members, shared, options);
 }
 
 }  // namespace caddie::cpu

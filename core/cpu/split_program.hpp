@@ -6,19 +6,19 @@
 #include <string_view>
 #include <vector>
 
-#include "core/cpu/thread_pool.hpp"
+#include "core/cpu/program.hpp"
 #include "core/graph/batch_split.hpp"
 #include "core/graph/executor.hpp"
 
 namespace caddie::cpu {
 
 Result<std::unique_ptr<graph::Program>> make_split_program(const graph::Graph& graph, const graph::BatchSplit& split,
-                                                           std::shared_ptr<ThreadPool> pool,
+                                                           const Shared& shared,
                                                            const graph::ExecutorOptions& options);
 
 // Every member is made by one lane: as the threads can be dealt to them evenly, those of a lane share its steps.
 Result<std::unique_ptr<graph::Program>> make_member_program(const graph::Graph& graph, const graph::Members& members,
-                                                            std::shared_ptr<ThreadPool> pool,
+                                                            const Shared& shared,
                                                             const graph::ExecutorOptions& options);
 
 // Mistakes of those who use a program.

@@ -103,7 +103,7 @@ class Trainer {
   // What the blocks did over the first steps of every phase so far.
   [[nodiscard]] std::vector<BlockActivity> activity() const;
   [[nodiscard]] const GradientProgram& gradient_program() const { return *gradients_; }
-  // Bytes of the arenas of the programs in use and what their planners found as the least.
+  // Bytes of the arenas of the programs in use, added up; those of the processor's executor use the same memory in turn.
   [[nodiscard]] std::size_t arena_bytes() const;
 
  private:
