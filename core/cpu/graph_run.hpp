@@ -26,8 +26,8 @@ class GraphRun {
     double seconds = 0;
   };
 
-  static Result<GraphRun> make(const CompiledGraph& graph, std::shared_ptr<Arenas> arenas, std::size_t lane, int threads,
-                               bool timed);
+  static Result<GraphRun> make(const CompiledGraph& graph, std::shared_ptr<Arenas> arenas, std::size_t lane,
+                               int threads, bool timed);
 
   void bind(int binding, std::byte* memory) {
     bound_[static_cast<std::size_t>(binding)] = memory;

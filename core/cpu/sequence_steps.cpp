@@ -151,8 +151,10 @@ class RopeStep final : public CpuStep {
     const Heads heads{x_.shape[2], x_.shape[3], cos_.shape[1]};
     const std::int64_t from = x_.offset + b * x_.strides[0] + t * x_.strides[1];
     const std::int64_t to = position * heads.count * heads.dim;
-    const Row x = narrow_x_ ? Row{nullptr, context.read_narrow(x_.base) + from} : Row{context.read(x_.base) + from, nullptr};
-    const RowOut y = narrow_y_ ? RowOut{nullptr, context.write_narrow(result_) + to} : RowOut{context.write(result_) + to, nullptr};
+    const Row x = narrow_x_ ? Row{nullptr, context.read_narrow(x_.base) + from}
+                            : Row{context.read(x_.base) + from, nullptr};
+    const RowOut y = narrow_y_ ? RowOut{nullptr, context.write_narrow(result_) + to}
+                               : RowOut{context.write(result_) + to, nullptr};
     rope(x, x_.strides[2], heads, context.read(cos_) + t * heads.pairs, context.read(sin_) + t * heads.pairs, y);
   }
 

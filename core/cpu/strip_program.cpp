@@ -300,7 +300,8 @@ void StripProgram::fetch_next(const RunContext& context, std::int64_t first, std
   };
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (!inputs_[i].is_dense()) continue;
-    lines(inputs_[i].base(), inputs_[i].offset(), narrow_inputs_[i], [](const char* p) { __builtin_prefetch(p, 0, 2); });
+    lines(inputs_[i].base(), inputs_[i].offset(), narrow_inputs_[i],
+          [](const char* p) { __builtin_prefetch(p, 0, 2); });
   }
   const auto for_writing = [](const char* p) { __builtin_prefetch(p, 1, 2); };
   for (const Instruction& made : instructions_) {

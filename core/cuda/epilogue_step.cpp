@@ -132,7 +132,8 @@ bool is_wide(const graph::Graph& graph, graph::Value value) {
 
 }  // namespace
 
-// The library has no squared ReLU; slopes are left to groups. It wants addends of the result's type, and beta beside a factor in memory is 0 or 1.
+// The library has no squared ReLU; slopes are left to groups. It wants addends of the result's type, and beta beside a
+// factor in memory is 0 or 1.
 bool takes_epilogue(const graph::Graph& graph, const graph::Epilogue& e, bool narrows, const Device& device) {
   const graph::Op op = graph.nodes()[e.product].op;
   if (op != graph::Op::dot && op != graph::Op::linear) return false;

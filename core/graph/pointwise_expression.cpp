@@ -69,8 +69,8 @@ PointwiseExpression::PointwiseExpression(const Graph& graph, const ValueViews& v
     const Value value = values_[i];
     for (std::size_t input = 0; input < operands(value); ++input) {
       const Value read = operand(value, input);
-      const bool is_new = read != 0 && !uniform_constant(graph_, read) && std::ranges::find(values_, read) == values_.end();
-      if (is_new && values_.size() < kMostValues) values_.push_back(read);
+      if (read == 0 || uniform_constant(graph_, read) || values_.size() == kMostValues) continue;
+      if (std::ranges::find(values_, read) == values_.end()) values_.push_back(read);
     }
     curved_ = curved_ || (operands(value) > 0 && !is_polynomial(graph_.node_of(value).op));
   }

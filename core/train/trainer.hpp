@@ -3,9 +3,9 @@
 // A Trainer belongs to one thread. Executor, model, objects and data must outlive it. It can be left after any step:
 // save() writes all it needs, restore() brings a fresh Trainer of the same run to the same bits.
 //
-// Several processes, each with a Trainer of the same run, share the micro-batches of every step (gradient_exchange.hpp) and
-// its updates (update_program.hpp) and end it with the same bits as one process, where the hosts add. All of them call
-// step() and gather(), in step; the clock is that of rank 0.
+// Several processes, each with a Trainer of the same run, share the micro-batches of every step (gradient_exchange.hpp)
+// and its updates (update_program.hpp) and end it with the same bits as one process, where the hosts add. All of them
+// call step() and gather(), in step; the clock is that of rank 0.
 #pragma once
 
 #include <filesystem>
@@ -103,7 +103,7 @@ class Trainer {
   // What the blocks did over the first steps of every phase so far.
   [[nodiscard]] std::vector<BlockActivity> activity() const;
   [[nodiscard]] const GradientProgram& gradient_program() const { return *gradients_; }
-  // Bytes of the arenas of the programs in use, added up; those of the processor's executor use the same memory in turn.
+  // Bytes of the arenas of the programs in use, added up: programs on the processor use the same memory in turn.
   [[nodiscard]] std::size_t arena_bytes() const;
 
  private:

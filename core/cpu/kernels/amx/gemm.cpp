@@ -1,6 +1,6 @@
 // Matrix products on the tile unit: float32 by three planes, or rounded to bfloat16 (tiles.hpp).
 #include "core/cpu/kernels/amx/tiles.hpp"
-#include "core/cpu/kernels/per_isa/epilogue.hpp"
+#include "core/cpu/kernels/amx/unfinished_part.hpp"
 #include "core/cpu/kernels/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
@@ -19,42 +19,13 @@ void pack_b(const Number* b, std::int64_t ldb, bool transposed, std::int64_t dep
 template <int kPlanes>
 constexpr std::int64_t kAhead = (kPlanes == 1 ? 3 : 1) * kStepBytes<kPlanes>;
 
-// A part of C whose sums are made. Its rows are finished bit by bit while the unit makes the next part.
-class Unfinished {
- public:
-  Unfinished() = default;
-  Unfinished(const Epilogue& epilogue, const Finishing& finishing, std::int64_t rows, std::int64_t columns,
-             std::int64_t per_call)
-      : epilogue_(epilogue), finishing_(finishing), rows_(rows), columns_(columns), per_call_(per_call) {}
-
-  CADDIE_INLINE void step() {
-    if (done_ < rows_) finish_to(least(rows_, done_ + per_call_));
-  }
-  void complete() {
-    if (done_ < rows_) finish_to(rows_);
-  }
-
- private:
-  CADDIE_INLINE void finish_to(std::int64_t end) {
-    finish_rows(epilogue_, done_, end, columns_, finishing_);
-    done_ = end;
-  }
-
-  Epilogue epilogue_;
-  Finishing finishing_;
-  std::int64_t rows_ = 0;
-  std::int64_t columns_ = 0;
-  std::int64_t per_call_ = 0;
-  std::int64_t done_ = 0;
-};
-
 // What happens while two panels are multiplied.
 struct Beside {
   Prefetcher& soon;
   Prefetcher& next_b;
   Prefetcher c;
   Prefetcher read;  // by the epilogue
-  Unfinished& before;
+  UnfinishedPart& before;
 };
 
 // The unit's C += panel of A * panel of B.
@@ -123,7 +94,7 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
     return Part{i, j, least(kPanel, rows - i), least(kPanel, columns - j)};
   };
   alignas(64) float sums[2][kPanel * kPanel];
-  Unfinished before;
+  UnfinishedPart before;
   int turn = 0;
   Prefetcher soon(upcoming, most((columns + kPanel - 1) / kPanel * panels * steps, 1));
   for (std::int64_t j = 0; j < columns; j += kPanel, packed_b += panel_stride) {
@@ -135,7 +106,8 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
     for (std::int64_t i = 0; i < rows; i += kPanel, a += steps * kStepBytes<kPlanes>) {
       const Part part = part_at(i, j);
       // What is stored by the unit or added to is touched with the next part, else this one is finished beside it.
-      const Part touched = !only_sums && !accumulate ? part : i + kPanel < rows ? part_at(i + kPanel, j) : part_at(0, j + kPanel);
+      const Part next = i + kPanel < rows ? part_at(i + kPanel, j) : part_at(0, j + kPanel);
+      const Part& touched = only_sums || accumulate ? next : part;
       Number* to = c + i * ldc + j;
       if constexpr (kIsWide) {
         if (accumulate) load_part(to, ldc, part);
@@ -153,7 +125,7 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
       before.complete();
       turn = 1 - turn;
       store_c(sums[turn], kPanel);
-      before = Unfinished(epilogue.at(i, j, ldc), finishing(sums[turn], to, ldc), part.height, part.width, lines);
+      before = {epilogue.at(i, j, ldc), finishing(sums[turn], to, ldc), part.height, part.width, lines};
     }
   }
   before.complete();
@@ -163,7 +135,8 @@ template <int kPlanes>
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
               std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
               const Upcoming& upcoming, const Epilogue& epilogue) {
-  multiply_into<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, accumulate, upcoming, epilogue);
+  multiply_into<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, accumulate, upcoming,
+                         epilogue);
 }
 
 void multiply_narrow(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,

@@ -7,7 +7,9 @@
 
 namespace caddie::cpu::CADDIE_ISA {
 
-CADDIE_INLINE F gelu_tanh(F x) { return hyperbolic_tangent(fma(x * x * x, splat(0.044715F), x) * splat(0.7978845608F)); }
+CADDIE_INLINE F gelu_tanh(F x) {
+  return hyperbolic_tangent(fma(x * x * x, splat(0.044715F), x) * splat(0.7978845608F));
+}
 
 template <Activation kActivation>
 CADDIE_INLINE F activate(F x, F leak) {
