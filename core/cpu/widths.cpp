@@ -24,10 +24,10 @@ bool is_of_rows(Op op) {
   return op == Op::rms_norm || op == Op::rms_norm_backward || op == Op::layer_norm || op == Op::layer_norm_backward ||
          op == Op::rope;
 }
-// x, dy behind all other inputs of a gradient, and what is added to it.
-bool is_row_input(const Step& step, const Node& node, std::size_t input) {
+// x, and dy behind all other inputs of a gradient. What is added to it, a sum over layers, stays wide.
+bool is_row_input(const Node& node, std::size_t input) {
   const bool is_gradient = node.op == Op::rms_norm_backward || node.op == Op::layer_norm_backward;
-  return input == 0 || (is_gradient && input + 1 >= node.inputs.size() && input < step.inputs.size());
+  return input == 0 || (is_gradient && input + 1 == node.inputs.size());
 }
 
 bool is_product(const Node& node) { return node.op == Op::dot || node.op == Op::linear; }
@@ -87,7 +87,7 @@ class Widths {
     if (step.fused) return !is_copy(graph_, step) && stands_in_runs(view);
     const Node& node = graph_.nodes()[step.node];
     if (is_attention(node)) return are_heads(graph_, node.inputs[input]);
-    if (is_of_rows(node.op)) return is_row_input(step, node, input);
+    if (is_of_rows(node.op)) return is_row_input(node, input);
     const bool slopes = step.epilogue && step.epilogue->slope_at.base != 0;
     return is_product(node) && (input < 2 || (slopes && input + 1 == graph::views_read(step).size()));
   }

@@ -46,7 +46,7 @@ void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float eps
 void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, Rows addend, RowsOut dx,
                        ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
-    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, addend.at(row), dx.at(row));
+    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, addend.at(row).data, dx.at(row));
   });
 }
 
@@ -77,7 +77,7 @@ void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const 
     }
     const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
     for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row), dx.at(row),
+      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row).data, dx.at(row),
                                           weight_sums, bias_sums);
     }
   });

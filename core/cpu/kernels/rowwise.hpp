@@ -45,7 +45,7 @@ struct RowsOut {
 
 // y = x r,  r = 1 / sqrt(mean(x^2) + epsilon)   (Zhang and Sennrich 2019). y may be x.
 void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, RowsOut y, ThreadPool& pool);
-// dx = addend + r (dy - x r^2 mean(dy x)); the addend may be missing, dx may be dy or the addend.
+// dx = addend + r (dy - x r^2 mean(dy x)); the addend (floats) may be missing, dx may be dy or the addend.
 void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, Rows addend, RowsOut dx,
                        ThreadPool& pool);
 
@@ -54,8 +54,8 @@ void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float ep
 void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
                         float epsilon, RowsOut y, ThreadPool& pool);
 // With g = dy weight: dx = addend + r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,  d_bias[c] = sum
-// over rows of dy. d_weight and d_bias may both be null, and then the workspace too; the addend may be missing, dx may be
-// dy or the addend.
+// over rows of dy. d_weight and d_bias may both be null, and then the workspace too; the addend (floats) may be missing,
+// dx may be dy or the addend.
 std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
                          Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);

@@ -47,13 +47,12 @@ void rms_norm_row(const X* x, float epsilon, int64_t count, Y* y) {
 }
 
 // Elements of a row that may be missing: zeros then.
-CADDIE_INLINE F load_if_given(Row row, int64_t i, int64_t n) {
-  if (row.narrow != nullptr) return load_some(row.narrow + i, n);
-  return row.data != nullptr ? load_some(row.data + i, n) : F{};
+CADDIE_INLINE F load_if_given(const float* row, int64_t i, int64_t n) {
+  return row != nullptr ? load_some(row + i, n) : F{};
 }
 
 template <typename X, typename Dy, typename Dx>
-void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, Row addend, Dx* dx) {
+void rms_norm_slopes(const X* x, const Dy* dy, float epsilon, int64_t count, const float* addend, Dx* dx) {
   const auto width = static_cast<float>(count);
   float totals[2];  // of x^2 and dy x
   sums_of(count, totals, [=](int64_t i, int64_t n) {
@@ -85,7 +84,7 @@ void layer_norm_row(const X* x, const float* weight, const float* bias, float ep
 }
 
 template <typename X, typename Dy, typename Dx>
-void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsilon, int64_t count, Row addend,
+void layer_norm_slopes(const X* x, const float* weight, const Dy* dy, float epsilon, int64_t count, const float* addend,
                        Dx* dx, float* d_weight, float* d_bias) {
   const auto width = static_cast<float>(count);
   const float mean = sum_of_row(x, count) / width;
@@ -115,7 +114,7 @@ void rms_norm(Row x, float epsilon, int64_t count, RowOut y) {
   with(x, [=](auto from) { with(y, [=](auto to) { rms_norm_row(from, epsilon, count, to); }); });
 }
 
-void rms_norm_backward(Row x, Row dy, float epsilon, int64_t count, Row addend, RowOut dx) {
+void rms_norm_backward(Row x, Row dy, float epsilon, int64_t count, const float* addend, RowOut dx) {
   with(x, [=](auto from) {
     with(dy, [=](auto slope) { with(dx, [=](auto to) { rms_norm_slopes(from, slope, epsilon, count, addend, to); }); });
   });
@@ -125,7 +124,7 @@ void layer_norm(Row x, const float* weight, const float* bias, float epsilon, in
   with(x, [=](auto from) { with(y, [=](auto to) { layer_norm_row(from, weight, bias, epsilon, count, to); }); });
 }
 
-void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, Row addend, RowOut dx,
+void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, const float* addend, RowOut dx,
                          float* d_weight, float* d_bias) {
   with(x, [=](auto from) {
     with(dy, [=](auto slope) {
