@@ -87,7 +87,7 @@ class MatrixStep final : public CpuStep {
     narrow_c_ = input.narrow[value_];
     narrow_before_ = before_ != 0 && input.narrow[before_];
     narrow_slope_ = slope_at_.base != 0 && input.narrow[slope_at_.base];
-    bytes_ = bytes_of_all(input.graph, node) - bytes_saved(input);
+    bytes_ = bytes_of_all(input.graph, node) + bytes_of_epilogue(input, step) - bytes_saved(input);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
       packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
       static constexpr float kPacked = 0;  // only whether there is some counts for the workspace

@@ -21,4 +21,13 @@ double bytes_of_all(const graph::Graph& graph, const graph::Node& node) {
   return bytes;
 }
 
+double bytes_of_epilogue(const CompileInput& input, const graph::Step& step) {
+  if (!step.epilogue) return 0;
+  double bytes = 0;
+  for (const graph::Value value : {step.epilogue->addend.base, step.epilogue->slope_at.base, step.epilogue->before}) {
+    if (value != 0) bytes += bytes_of(input.graph, value) / (input.narrow[value] ? 2 : 1);
+  }
+  return bytes;
+}
+
 }  // namespace caddie::cpu

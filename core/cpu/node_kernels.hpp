@@ -30,5 +30,7 @@ const NodeKernel* custom_kernel(graph::Op op);
 // The value's bytes read or written once, for costs.
 double bytes_of(const graph::Graph& graph, graph::Value value);
 double bytes_of_all(const graph::Graph& graph, const graph::Node& node);
+// And what its epilogue reads and writes beside the result.
+double bytes_of_epilogue(const CompileInput& input, const graph::Step& step);
 
 }  // namespace caddie::cpu

@@ -77,8 +77,8 @@ void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const 
     }
     const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
     for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row).data, dx.at(row),
-                                          weight_sums, bias_sums);
+      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row).data,
+                                          dx.at(row), weight_sums, bias_sums);
     }
   });
   if (d_weight == nullptr) return;

@@ -53,15 +53,15 @@ void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float ep
 // and bias [columns]; y may be x.
 void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
                         float epsilon, RowsOut y, ThreadPool& pool);
-// With g = dy weight: dx = addend + r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,  d_bias[c] = sum
-// over rows of dy. d_weight and d_bias may both be null, and then the workspace too; the addend (floats) may be missing,
-// dx may be dy or the addend.
+// With g = dy weight: dx = addend + r (g - mean(g) - n mean(g n)),  d_weight[c] = sum over rows of dy n,
+// d_bias[c] = sum over rows of dy. d_weight and d_bias may both be null, and then the workspace too; the addend, floats,
+// may be missing; dx may be dy or the addend.
 std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t columns);
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
                          Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
 
-// Heads of one position, each of dim numbers; y's follow each other, x's are head_stride apart. The first 2 pairs numbers
-// of a head are turned (Su et al. 2021), for i < pairs:
+// Heads of one position, each of dim numbers; y's follow each other, x's are head_stride apart. The first 2 pairs
+// numbers of a head are turned (Su et al. 2021), for i < pairs:
 //   y[i] = x[i] c[i] + x[i + pairs] s[i],  y[i + pairs] = x[i + pairs] c[i] - x[i] s[i]
 // The rest is copied. y is not x.
 struct Heads {

@@ -99,8 +99,8 @@ struct RowTable {
   void (*rms_norm_backward)(Row x, Row dy, float epsilon, std::int64_t count, const float* addend, RowOut dx);
   void (*layer_norm)(Row x, const float* weight, const float* bias, float epsilon, std::int64_t count, RowOut y);
   // Adds to d_weight and d_bias, where they are given.
-  void (*layer_norm_backward)(Row x, const float* weight, Row dy, float epsilon, std::int64_t count, const float* addend,
-                              RowOut dx, float* d_weight, float* d_bias);
+  void (*layer_norm_backward)(Row x, const float* weight, Row dy, float epsilon, std::int64_t count,
+                              const float* addend, RowOut dx, float* d_weight, float* d_bias);
   void (*rope)(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y);
   void (*add)(const float* x, std::int64_t count, float* out);
   // y = exp(x - shift) (y may be null); returns the sum.

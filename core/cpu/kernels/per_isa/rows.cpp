@@ -124,8 +124,8 @@ void layer_norm(Row x, const float* weight, const float* bias, float epsilon, in
   with(x, [=](auto from) { with(y, [=](auto to) { layer_norm_row(from, weight, bias, epsilon, count, to); }); });
 }
 
-void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, const float* addend, RowOut dx,
-                         float* d_weight, float* d_bias) {
+void layer_norm_backward(Row x, const float* weight, Row dy, float epsilon, int64_t count, const float* addend,
+                         RowOut dx, float* d_weight, float* d_bias) {
   with(x, [=](auto from) {
     with(dy, [=](auto slope) {
       with(dx, [=](auto to) { layer_norm_slopes(from, weight, slope, epsilon, count, addend, to, d_weight, d_bias); });
