@@ -1,5 +1,6 @@
 #include "core/graph/activation_form.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/graph/constants.hpp"
@@ -98,7 +99,8 @@ std::optional<Sloped> slope_of(const Graph& graph, const ValueViews& views, std:
     auto between = expression.between(slope);
     if (!between || !is_gradient(slope)) continue;
     for (const Value at : expression.values()) {
-      if (at == slope || at == n.first_output || expression.between(at) == std::nullopt) continue;
+      const bool needs_gradient = at == slope || std::ranges::find(*between, at) != between->end();
+      if (needs_gradient || at == n.first_output || !expression.between(at)) continue;
       auto values = expression.numbers({{slope, all(gradient)}, {at, all(point)}});
       for (std::size_t i = 0; i < values.size(); ++i) values[i] /= gradient(i);
       const Activated found = known_by_slope(values);

@@ -32,7 +32,7 @@ struct Sloped {
 };
 
 // What the elementwise node computes, if it is the derivative of an activation times a value that `is_gradient` says
-// yes to.
+// yes to, and that the place of the derivative does not depend on.
 std::optional<Sloped> slope_of(const Graph& graph, const ValueViews& views, std::uint32_t node,
                                const std::function<bool(Value)>& is_gradient);
 

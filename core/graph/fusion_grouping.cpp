@@ -70,7 +70,8 @@ void Grouping::absorb(std::uint32_t node, Epilogue epilogue) {
     if (view.base != 0) readers_.add(node, view.base);
   }
   readers_.drop(node);
-  if (readers_.is_run(epilogue.product)) {  // for the sake of its other outputs
+  const bool is_gone = readers_.of(graph_.nodes()[epilogue.product].first_output).empty();
+  if (is_gone && readers_.is_run(epilogue.product)) {  // for the sake of its other outputs
     readers_.drop(epilogue.product);
     step_of_[epilogue.product] = node;
     members_[node].push_back(epilogue.product);

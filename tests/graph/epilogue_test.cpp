@@ -316,6 +316,10 @@ TEST_F(Epilogues, ASlopeAtWhatIsInMemory) {
   EXPECT_EQ(found.leak, 0.5);
   EXPECT_EQ(found.alpha, 2);
 }
+TEST_F(Epilogues, NoSlopeAtWhatDependsOnTheGradient) {
+  const Epilogue found = only(e.mul(product, slope(e, Activation::gelu, e.add(product, bias), 0)));
+  EXPECT_EQ(found.slope_at.base, 0U);
+}
 TEST_F(Epilogues, NoSlopeAtWhatWouldHaveToBeStored) {
   EXPECT_TRUE(none(e.mul(product, slope(e, Activation::gelu, e.op(Op::sin, other), 0))));
 }
