@@ -49,22 +49,12 @@ class AttentionSteps : public CpuStep {
     shape_.factors = input.factors;
     for (const View& view : inputs_) narrow_inputs_.push_back(input.narrow[view.base]);
     for (std::uint32_t i = 0; i < node.output_count; ++i) narrow_outputs_.push_back(input.narrow[first_output_ + i]);
-    bytes_ = bytes_of_all(input.graph, node) - bytes_saved(input.graph);
+    bytes_ = bytes_of_all(input, step);
     has_segments_ = inputs_.size() > segments;
   }
   [[nodiscard]] std::size_t scratch_bytes() const override { return workspace_; }
 
  protected:
-  [[nodiscard]] double bytes_saved(const Graph& graph) const {
-    double saved = 0;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (narrow_inputs_[i]) saved += 2.0 * static_cast<double>(inputs_[i].shape.elements());
-    }
-    for (std::uint32_t i = 0; i < narrow_outputs_.size(); ++i) {
-      if (narrow_outputs_[i]) saved += 2.0 * static_cast<double>(graph.shape(first_output_ + i).elements());
-    }
-    return saved;
-  }
   [[nodiscard]] AttentionShape shape(const RunContext& context) const {
     AttentionShape shape = shape_;
     if (has_segments_) shape.query_segments = shape.key_segments = context.read_i32(inputs_.back());

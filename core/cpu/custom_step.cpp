@@ -20,7 +20,7 @@ class CustomStep final : public CpuStep {
       : kernel_(input.graph.nodes()[step.node].custom), inputs_(step.inputs) {
     const graph::Node& node = input.graph.nodes()[step.node];
     first_output_ = node.first_output;
-    bytes_ = bytes_of_all(input.graph, node);
+    bytes_ = bytes_of_all(input, step);
     const auto elements = static_cast<std::int64_t>(bytes_ / 4);
     tasks_ = std::min(kernel_->form().parts, std::clamp<std::int64_t>(elements / kElementsPerTask, 1, kMostTasks));
   }

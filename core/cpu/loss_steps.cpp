@@ -26,7 +26,7 @@ class LossStep : public CpuStep {
     const Node& node = input.graph.nodes()[step.node];
     result_ = node.first_output;
     rows_ = inputs_[targets].shape.elements();
-    bytes_ = bytes_of_all(input.graph, node);
+    bytes_ = bytes_of_all(input, step);
     if (targets == 1) {
       vocab_ = inputs_[0].shape[inputs_[0].shape.rank() - 1];
       return;

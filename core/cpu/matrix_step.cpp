@@ -87,7 +87,7 @@ class MatrixStep final : public CpuStep {
     narrow_c_ = input.narrow[value_];
     narrow_before_ = before_ != 0 && input.narrow[before_];
     narrow_slope_ = slope_at_.base != 0 && input.narrow[slope_at_.base];
-    bytes_ = bytes_of_all(input.graph, node) + bytes_of_epilogue(input, step) - bytes_saved(input);
+    bytes_ = bytes_of_all(input, step);
     if (input.steady[b_.base] && starts_.size() == 1 && product_.batch == 1) {
       packed_bytes_ = packed_b_bytes(product_.factors, product_.k, product_.n);
       static constexpr float kPacked = 0;  // only whether there is some counts for the workspace
@@ -155,14 +155,6 @@ class MatrixStep final : public CpuStep {
     } else {
       operand.data = context.read(view) + at;
     }
-  }
-
-  [[nodiscard]] double bytes_saved(const CompileInput& input) const {
-    double saved = 0;
-    for (const graph::Value value : {a_.base, b_.base, value_}) {
-      if (input.narrow[value]) saved += 2.0 * static_cast<double>(input.graph.shape(value).elements());
-    }
-    return saved;
   }
 
   void set_epilogue(const graph::Epilogue& found) {

@@ -1,5 +1,7 @@
 #include "core/cpu/node_kernels.hpp"
 
+#include <algorithm>
+
 namespace caddie::cpu {
 
 const NodeKernel* node_kernel(graph::Op op) {
@@ -14,20 +16,16 @@ double bytes_of(const graph::Graph& graph, graph::Value value) {
   return 4.0 * static_cast<double>(graph.shape(value).elements());
 }
 
-double bytes_of_all(const graph::Graph& graph, const graph::Node& node) {
-  double bytes = 0;
-  for (const graph::Value input : node.inputs) bytes += bytes_of(graph, input);
-  for (std::uint32_t i = 0; i < node.output_count; ++i) bytes += bytes_of(graph, node.first_output + i);
-  return bytes;
-}
-
-double bytes_of_epilogue(const CompileInput& input, const graph::Step& step) {
-  if (!step.epilogue) return 0;
-  double bytes = 0;
-  for (const graph::Value value : {step.epilogue->addend.base, step.epilogue->slope_at.base, step.epilogue->before}) {
-    if (value != 0) bytes += bytes_of(input.graph, value) / (input.narrow[value] ? 2 : 1);
+double bytes_of_all(const CompileInput& input, const graph::Step& step) {
+  const auto bytes = [&](graph::Value base, std::int64_t elements) {
+    return (input.narrow[base] ? 2.0 : 4.0) * static_cast<double>(elements);
+  };
+  double all = 0;
+  for (const graph::View& view : step.inputs) {  // stretched ones are read again from the caches
+    all += bytes(view.base, std::min(view.shape.elements(), input.graph.shape(view.base).elements()));
   }
-  return bytes;
+  for (const graph::Value value : step.writes) all += bytes(value, input.graph.shape(value).elements());
+  return all;
 }
 
 }  // namespace caddie::cpu

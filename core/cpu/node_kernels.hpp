@@ -29,8 +29,7 @@ const NodeKernel* custom_kernel(graph::Op op);
 
 // The value's bytes read or written once, for costs.
 double bytes_of(const graph::Graph& graph, graph::Value value);
-double bytes_of_all(const graph::Graph& graph, const graph::Node& node);
-// And what its epilogue reads and writes beside the result.
-double bytes_of_epilogue(const CompileInput& input, const graph::Step& step);
+// And of all that the step of a single node reads and writes, its epilogue's included, in the widths they are kept in.
+double bytes_of_all(const CompileInput& input, const graph::Step& step);
 
 }  // namespace caddie::cpu

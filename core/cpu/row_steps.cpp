@@ -42,14 +42,9 @@ class RowStep : public CpuStep {
     columns_ = shape[shape.rank() - 1];
     rows_ = shape.elements() / columns_;
     epsilon_ = static_cast<float>(node.attributes.real("eps"));
-    double bytes = bytes_of_all(input.graph, node) + bytes_of_epilogue(input, step);
-    for (const View& view : inputs_) {
-      narrow_inputs_.push_back(input.narrow[view.base]);
-      if (input.narrow[view.base]) bytes -= 2.0 * static_cast<double>(view.shape.elements());
-    }
+    for (const View& view : inputs_) narrow_inputs_.push_back(input.narrow[view.base]);
     narrow_result_ = input.narrow[result_];
-    if (narrow_result_) bytes -= 2.0 * static_cast<double>(shape.elements());
-    cost_ = {"norm", flops_per_element * static_cast<double>(shape.elements()), bytes};
+    cost_ = {"norm", flops_per_element * static_cast<double>(shape.elements()), bytes_of_all(input, step)};
   }
   [[nodiscard]] StepCost cost() const override { return cost_; }
 
