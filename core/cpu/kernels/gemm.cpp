@@ -47,7 +47,8 @@ std::int64_t packed_range(const GemmTable& table, std::int64_t k, std::int64_t n
 }
 
 std::int64_t range_floats(const GemmTable& table, std::int64_t k, std::int64_t n, std::int64_t floats) {
-  return round_up(packed_floats(table, round_up(n, table.tile_columns), packed_range(table, k, n, floats)), 16);
+  return round_up(packed_floats(table, round_up(n, table.tile_columns), packed_range(table, k, n, floats),
+                                depth_block(table, k)), 16);
 }
 
 struct Grid {
@@ -86,7 +87,7 @@ void pack_range(const GemmTable& table, const Operand& b, std::int64_t n, const 
   for (std::int64_t k = depth.begin; k < depth.end; k += depth.block) {
     const std::int64_t length = std::min(depth.block, depth.end - k);
     pack_columns_of_b(table, b, column, k, columns, length,
-                      packed + packed_b_offset(table, n, k - depth.begin, length, column));
+                      packed + packed_b_offset(table, n, depth, k, column));
   }
 }
 
@@ -246,7 +247,8 @@ void gemm(const Gemm& asked, ThreadPool& pool, void* workspace) {
 
 std::size_t packed_b_bytes(Factors factors, std::int64_t k, std::int64_t n) {
   const GemmTable& table = gemm_kernels(factors);
-  return static_cast<std::size_t>(round_up(packed_floats(table, round_up(n, table.tile_columns), k), 16)) *
+  return static_cast<std::size_t>(
+             round_up(packed_floats(table, round_up(n, table.tile_columns), k, depth_block(table, k)), 16)) *
          sizeof(float);
 }
 

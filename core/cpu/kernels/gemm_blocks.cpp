@@ -15,16 +15,23 @@ std::int64_t depth_block(const GemmTable& table, std::int64_t k) {
 }
 
 std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth) {
-  return ceil_div(lines * round_up(depth, table.depth_unit) * table.halves, 2);
+  return lines * table.line_floats + ceil_div(lines * round_up(depth, table.depth_unit) * table.halves, 2);
+}
+
+std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth, std::int64_t block) {
+  const std::int64_t rest = depth % block;
+  return depth / block * packed_floats(table, lines, block) + (rest > 0 ? packed_floats(table, lines, rest) : 0);
 }
 
 std::int64_t packed_a_floats(const GemmTable& table, std::int64_t block) {
   return round_up(packed_floats(table, table.block_tiles * table.tile_rows, block), 16);
 }
 
-std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, std::int64_t k0, std::int64_t depth,
+std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, const DepthRange& depth, std::int64_t k,
                              std::int64_t column) {
-  return packed_floats(table, round_up(n, table.tile_columns), k0) + packed_floats(table, column, depth);
+  const std::int64_t length = std::min(depth.block, depth.end - k);
+  return packed_floats(table, round_up(n, table.tile_columns), k - depth.begin, depth.block) +
+         packed_floats(table, column, length);
 }
 
 Rectangle part_of(const GemmTable& table, std::int64_t m, std::int64_t n, std::int64_t row_parts,
@@ -103,7 +110,7 @@ void multiply_rectangle(const GemmTable& table, const Operand& a, const float* p
         const std::int64_t length = std::min(depth.block, depth.end - k);
         const bool add = accumulate || k > depth.begin;
         if (length > 0) pack_rows_of_a(table, a, i, k, rows, length, a_space);
-        const float* panels = packed_b + packed_b_offset(table, n, k - depth.begin, length, j);
+        const float* panels = packed_b + packed_b_offset(table, n, depth, k, j);
         const std::int64_t stride = packed_floats(table, table.tile_columns, length);
         const Upcoming next = next_block(a, part, depth, i, k, block_rows);
         if (block.narrow != nullptr) {

@@ -16,16 +16,13 @@ constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return 
 // the sums of one block are added to C as a whole.
 std::int64_t depth_block(const GemmTable& table, std::int64_t k);
 
-// Floats that `lines` rows of A or columns of B take, packed to that depth: whole tiles of them.
+// Floats that `lines` rows of A or columns of B take, whole tiles of them, packed to that depth: as one block, or cut
+// into blocks.
 std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth);
+std::int64_t packed_floats(const GemmTable& table, std::int64_t lines, std::int64_t depth, std::int64_t block);
 
 // Floats of A that one thread packs at a time when the depth is cut into blocks of `block`.
 std::int64_t packed_a_floats(const GemmTable& table, std::int64_t block);
-
-// Offset, in floats, of the panel that holds column `column` (a multiple of the tile's columns) of the block that
-// starts at depth k0, in a packed [k, n] matrix; depth is that block's.
-std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, std::int64_t k0, std::int64_t depth,
-                             std::int64_t column);
 
 // A rectangle of C. Rows are any; `column` is a multiple of the tile's columns.
 struct Rectangle {
@@ -45,6 +42,11 @@ struct DepthRange {
   std::int64_t end = 0;
   std::int64_t block = 1;
 };
+
+// Offset, in floats, of the panel that holds column `column` (a multiple of the tile's columns) of the block that
+// starts at depth k, in a matrix of n columns that is packed over the range.
+std::int64_t packed_b_offset(const GemmTable& table, std::int64_t n, const DepthRange& depth, std::int64_t k,
+                             std::int64_t column);
 
 // Where a rectangle of C goes, in float32 or in bfloat16.
 struct Target {

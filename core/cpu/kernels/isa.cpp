@@ -20,8 +20,11 @@ namespace {
 bool has_tiles() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kTileBf16 = 1U << 22, kTile = 1U << 24, kVectorBf16 = 1U << 5;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTileBf16) == 0 || (d & kTile) == 0) return false;
+  constexpr unsigned kTileBf16 = 1U << 22, kTile = 1U << 24, kTileInt8 = 1U << 25;  // in edx of leaf 7
+  constexpr unsigned kVectorInt8 = 1U << 11, kVectorBf16 = 1U << 5;
+  constexpr unsigned kTiles = kTileBf16 | kTile | kTileInt8;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTiles) != kTiles) return false;
+  if ((c & kVectorInt8) == 0) return false;
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0 || (a & kVectorBf16) == 0) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;

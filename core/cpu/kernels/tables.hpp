@@ -25,7 +25,8 @@ struct Upcoming {
 struct GemmTable {
   std::int64_t tile_rows;
   std::int64_t tile_columns;
-  std::int64_t halves;  // 16-bit words that a packed element takes: 2, or more where it is cut into several numbers
+  std::int64_t halves;           // 16-bit words that a packed element takes
+  std::int64_t line_floats = 0;  // that a packed line takes beside its elements, in every block of the depth
   std::int64_t depth_unit;   // packed depths are padded to multiples of it
   std::int64_t most_depth;   // of a block, a multiple of 16 and of depth_unit
   std::int64_t block_tiles;  // tiles of rows of A that are packed at a time: they stay in L2

@@ -1,4 +1,4 @@
-// Attention on the tile unit: float32 by three planes, or rounded to bfloat16 (tiles.hpp).
+// Attention on the tile unit: float32 by three planes, or rounded to bfloat16 (planes.hpp).
 #include "core/cpu/kernels/amx/attention_backward.hpp"
 #include "core/cpu/kernels/amx/attention_forward.hpp"
 #include "core/cpu/kernels/tables.hpp"

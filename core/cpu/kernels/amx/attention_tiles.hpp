@@ -1,7 +1,7 @@
 // What the forward and the backward pass of attention on the tile unit share.
 #pragma once
 
-#include "core/cpu/kernels/amx/tiles.hpp"
+#include "core/cpu/kernels/amx/planes.hpp"
 #include "core/cpu/kernels/per_isa/attention_common.hpp"
 
 namespace caddie::cpu::CADDIE_ISA::attention {

@@ -44,30 +44,61 @@ struct Finishing {
   std::int64_t ld = 0;
 };
 
+// The epilogue of n sums at `at` from C's first element, in column j.
+template <Activation kActivation, bool kIsSlope>
+class Finisher {
+ public:
+  CADDIE_INLINE explicit Finisher(const Epilogue& e)
+      : e_(e), alpha_(splat(e.alpha)), beta_(splat(e.beta)), leak_(splat(e.leak)) {}
+
+  CADDIE_INLINE F operator()(F sum, std::int64_t at, std::int64_t j, std::int64_t n) const {
+    F x = sum * alpha_;
+    if (e_.addend != nullptr) x = fma(load_some(e_.addend + at, n), beta_, x);
+    if (e_.bias != nullptr) x += load_some(e_.bias + j, n);
+    if constexpr (kIsSlope) {
+      return x * slope<kActivation>(e_.slope_at != nullptr ? load_some(e_.slope_at + at, n)
+                                                           : load_bf16(e_.narrow_slope_at + at, n), leak_);
+    }
+    if (e_.before != nullptr) store_some(e_.before + at, x, n);
+    if (e_.narrow_before != nullptr) store_bf16(e_.narrow_before + at, x, n);
+    return activate<kActivation>(x, leak_);
+  }
+
+ private:
+  const Epilogue& e_;
+  F alpha_;
+  F beta_;
+  F leak_;
+};
+
+// visit.template operator()<activation, is_slope>() with those of the epilogue.
+template <class Visit>
+CADDIE_INLINE auto with_activation(const Epilogue& e, Visit visit) {
+  const bool is_slope = e.slope_at != nullptr || e.narrow_slope_at != nullptr;
+  switch (e.activation) {
+    case Activation::relu: return visit.template operator()<Activation::relu, false>();
+    case Activation::gelu:
+      return is_slope ? visit.template operator()<Activation::gelu, true>()
+                      : visit.template operator()<Activation::gelu, false>();
+    case Activation::squared_relu:
+      return is_slope ? visit.template operator()<Activation::squared_relu, true>()
+                      : visit.template operator()<Activation::squared_relu, false>();
+    case Activation::none: break;
+  }
+  return visit.template operator()<Activation::none, false>();
+}
+
 template <Activation kActivation, bool kIsSlope>
 inline void finish_rows(const Epilogue& e, std::int64_t row, std::int64_t end, std::int64_t columns,
                         const Finishing& f) {
-  const F alpha = splat(e.alpha);
-  const F beta = splat(e.beta);
-  const F leak = splat(e.leak);
+  const Finisher<kActivation, kIsSlope> finished(e);
   for (std::int64_t i = row; i < end; ++i) {
-    const std::int64_t at = i * f.ld;
     for_strips(columns, [&](std::int64_t j, std::int64_t n) {
-      F x = load_some(f.from + i * f.from_ld + j, n) * alpha;
-      if (e.addend != nullptr) x = fma(load_some(e.addend + at + j, n), beta, x);
-      if (e.bias != nullptr) x += load_some(e.bias + j, n);
-      if constexpr (kIsSlope) {
-        x *= slope<kActivation>(e.slope_at != nullptr ? load_some(e.slope_at + at + j, n)
-                                                      : load_bf16(e.narrow_slope_at + at + j, n), leak);
-      } else {
-        if (e.before != nullptr) store_some(e.before + at + j, x, n);
-        if (e.narrow_before != nullptr) store_bf16(e.narrow_before + at + j, x, n);
-        x = activate<kActivation>(x, leak);
-      }
+      const F x = finished(load_some(f.from + i * f.from_ld + j, n), i * f.ld + j, j, n);
       if (f.narrow != nullptr) {
-        store_bf16(f.narrow + at + j, x, n);
+        store_bf16(f.narrow + i * f.ld + j, x, n);
       } else {
-        store_some(f.to + at + j, x, n);
+        store_some(f.to + i * f.ld + j, x, n);
       }
     });
   }
@@ -85,17 +116,9 @@ inline void narrow_rows(std::int64_t row, std::int64_t end, std::int64_t columns
 inline void finish_rows(const Epilogue& e, std::int64_t row, std::int64_t end, std::int64_t columns,
                         const Finishing& f) {
   if (f.narrow != nullptr && e.is_plain()) return narrow_rows(row, end, columns, f);
-  const bool is_slope = e.slope_at != nullptr || e.narrow_slope_at != nullptr;
-  switch (e.activation) {
-    case Activation::none: return finish_rows<Activation::none, false>(e, row, end, columns, f);
-    case Activation::relu: return finish_rows<Activation::relu, false>(e, row, end, columns, f);
-    case Activation::gelu:
-      return is_slope ? finish_rows<Activation::gelu, true>(e, row, end, columns, f)
-                      : finish_rows<Activation::gelu, false>(e, row, end, columns, f);
-    case Activation::squared_relu:
-      return is_slope ? finish_rows<Activation::squared_relu, true>(e, row, end, columns, f)
-                      : finish_rows<Activation::squared_relu, false>(e, row, end, columns, f);
-  }
+  with_activation(e, [&]<Activation kActivation, bool kIsSlope>() {
+    finish_rows<kActivation, kIsSlope>(e, row, end, columns, f);
+  });
 }
 
 // In place.

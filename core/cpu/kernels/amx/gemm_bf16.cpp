@@ -1,23 +1,23 @@
-// Matrix products on the tile unit: float32 by three planes, or rounded to bfloat16 (tiles.hpp).
-#include "core/cpu/kernels/amx/tiles.hpp"
+// Matrix products of factors in bfloat16 on the tile unit (planes.hpp).
+#include "core/cpu/kernels/amx/gemm_parts.hpp"
+#include "core/cpu/kernels/amx/planes.hpp"
 #include "core/cpu/kernels/amx/unfinished_part.hpp"
 #include "core/cpu/kernels/tables.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 namespace {
 
-template <int kPlanes, class Number>
+template <class Number>
 void pack_a(const Number* a, std::int64_t lda, bool transposed, std::int64_t rows, std::int64_t depth, float* out) {
-  pack_rows<kPlanes>(a, lda, transposed, rows, depth, reinterpret_cast<char*>(out));
+  pack_rows<1>(a, lda, transposed, rows, depth, reinterpret_cast<char*>(out));
 }
-template <int kPlanes, class Number>
+template <class Number>
 void pack_b(const Number* b, std::int64_t ldb, bool transposed, std::int64_t depth, std::int64_t columns, float* out) {
-  pack_columns<kPlanes>(b, ldb, transposed, depth, columns, reinterpret_cast<char*>(out));
+  pack_columns<1>(b, ldb, transposed, depth, columns, reinterpret_cast<char*>(out));
 }
 
 // How far ahead of its use A is fetched into L1: panels of A follow each other.
-template <int kPlanes>
-constexpr std::int64_t kAhead = (kPlanes == 1 ? 3 : 1) * kStepBytes<kPlanes>;
+constexpr std::int64_t kAhead = 3 * kStepBytes<1>;
 
 // What happens while two panels are multiplied.
 struct Beside {
@@ -29,44 +29,22 @@ struct Beside {
 };
 
 // The unit's C += panel of A * panel of B.
-template <int kPlanes>
 CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, Beside beside) {
-  for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<kPlanes>, b += kStepBytes<kPlanes>) {
+  for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<1>, b += kStepBytes<1>) {
     beside.soon.step();
     beside.next_b.step();
     beside.c.step();
     beside.read.step();
-    multiply_step<kPlanes, true>(a, b, a + kAhead<kPlanes>);
+    multiply_step<1, true>(a, b, a + kAhead);
     beside.before.step();
   }
 }
 
-// A part of C, at most kPanel x kPanel.
-struct Part {
-  std::int64_t i = 0;
-  std::int64_t j = 0;
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-  [[nodiscard]] bool is_whole() const { return height == kPanel && width == kPanel; }
-};
-
-// The elements of a matrix with C's strides that stand where the part does.
-template <class Number>
-Upcoming part_of(const Number* matrix, std::int64_t ld, const Part& part) {
-  constexpr auto kBytes = static_cast<std::int64_t>(sizeof(Number));
-  if (matrix == nullptr || !part.is_whole()) return {};
-  return {reinterpret_cast<const char*>(matrix + part.i * ld + part.j), kPanel, kBytes * kPanel, kBytes * ld};
-}
-
-// The largest thing that the epilogue reads for the part.
-Upcoming read_by(const Epilogue& e, std::int64_t ld, const Part& part) {
-  if (e.narrow_slope_at != nullptr) return part_of(e.narrow_slope_at, ld, part);
-  return part_of(e.slope_at != nullptr ? e.slope_at : e.addend, ld, part);
-}
+bool is_whole(const Part& part) { return part.height == kPanel && part.width == kPanel; }
 
 // The unit's C = the part of c.
 void load_part(const float* c, std::int64_t ldc, const Part& part) {
-  if (part.is_whole()) return load_c(c, ldc);
+  if (is_whole(part)) return load_c(c, ldc);
   alignas(64) float edge[kPanel * kPanel] = {};
   for (std::int64_t i = 0; i < part.height; ++i) {
     for (std::int64_t j = 0; j < part.width; ++j) edge[i * kPanel + j] = c[i * ldc + j];
@@ -79,7 +57,7 @@ Finishing finishing(const float* sums, float* to, std::int64_t ldc) { return {su
 Finishing finishing(const float* sums, std::uint16_t* to, std::int64_t ldc) { return {sums, kPanel, nullptr, to, ldc}; }
 
 // C is made of 32 x 32 parts, down the columns. Parts that are more than sums go through one of two buffers.
-template <int kPlanes, class Number>
+template <class Number>
 CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, std::int64_t panel_stride,
                                  std::int64_t rows, std::int64_t columns, std::int64_t depth, Number* c,
                                  std::int64_t ldc, bool accumulate, const Upcoming& upcoming,
@@ -101,9 +79,9 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
     const char* a = reinterpret_cast<const char*>(packed_a);
     const char* b = reinterpret_cast<const char*>(packed_b);
     const Upcoming panel{reinterpret_cast<const char*>(packed_b + panel_stride), j + kPanel < columns ? 1 : 0,
-                         steps * kStepBytes<kPlanes>, 0};
+                         steps * kStepBytes<1>, 0};
     Prefetcher next_b(panel, most(panels * steps, 1));
-    for (std::int64_t i = 0; i < rows; i += kPanel, a += steps * kStepBytes<kPlanes>) {
+    for (std::int64_t i = 0; i < rows; i += kPanel, a += steps * kStepBytes<1>) {
       const Part part = part_at(i, j);
       // What is stored by the unit or added to is touched with the next part, else this one is finished beside it.
       const Part next = i + kPanel < rows ? part_at(i + kPanel, j) : part_at(0, j + kPanel);
@@ -113,11 +91,11 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
         if (accumulate) load_part(to, ldc, part);
       }
       if (!accumulate) clear_c();
-      multiply_panels<kPlanes>(a, b, steps,
+      multiply_panels(a, b, steps,
                                {soon, next_b, Prefetcher::paced(part_of(c, ldc, touched), lines),
                                 Prefetcher::paced(read_by(epilogue, ldc, part), lines), before});
       if constexpr (kIsWide) {
-        if (only_sums && part.is_whole()) {
+        if (only_sums && is_whole(part)) {
           store_c(to, ldc);
           continue;
         }
@@ -131,44 +109,33 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
   before.complete();
 }
 
-template <int kPlanes>
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
               std::int64_t columns, std::int64_t depth, float* c, std::int64_t ldc, bool accumulate,
               const Upcoming& upcoming, const Epilogue& epilogue) {
-  multiply_into<kPlanes>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, accumulate, upcoming,
-                         epilogue);
+  multiply_into(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, accumulate, upcoming, epilogue);
 }
 
 void multiply_narrow(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,
                      std::int64_t columns, std::int64_t depth, std::uint16_t* c, std::int64_t ldc,
                      const Upcoming& upcoming, const Epilogue& epilogue) {
-  multiply_into<1>(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, false, upcoming, epilogue);
-}
-
-template <int kPlanes>
-constexpr GemmTable table_of(std::int64_t most_depth) {
-  GemmTable table{.tile_rows = kPanel,
-                  .tile_columns = kPanel,
-                  .halves = kPlanes,
-                  .depth_unit = kDepth,
-                  .most_depth = most_depth,
-                  .block_tiles = 16,
-                  .pack_a = pack_a<kPlanes, float>,
-                  .pack_b = pack_b<kPlanes, float>,
-                  .multiply = multiply<kPlanes>,
-                  .finish = finish};
-  if (kPlanes > 1) return table;
-  table.pack_narrow_a = pack_a<1, std::uint16_t>;
-  table.pack_narrow_b = pack_b<1, std::uint16_t>;
-  table.multiply_narrow = multiply_narrow;
-  return table;
+  multiply_into(packed_a, packed_b, panel_stride, rows, columns, depth, c, ldc, false, upcoming, epilogue);
 }
 
 }  // namespace
 
-extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;
-const GemmTable gemm_table = table_of<3>(256);
-const GemmTable gemm_bf16_table = table_of<1>(1024);
+const GemmTable gemm_bf16_table{.tile_rows = kPanel,
+                                .tile_columns = kPanel,
+                                .halves = 1,
+                                .depth_unit = kDepth,
+                                .most_depth = 1024,
+                                .block_tiles = 16,
+                                .pack_a = pack_a<float>,
+                                .pack_b = pack_b<float>,
+                                .multiply = multiply,
+                                .finish = finish,
+                                .pack_narrow_a = pack_a<std::uint16_t>,
+                                .pack_narrow_b = pack_b<std::uint16_t>,
+                                .multiply_narrow = multiply_narrow};
 
 }  // namespace caddie::cpu::CADDIE_ISA

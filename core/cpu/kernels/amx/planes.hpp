@@ -1,6 +1,6 @@
-// What products and attention on the tile unit (AMX) share. The unit multiplies bfloat16 numbers and sums in float32.
+// Operands of the tile unit in bfloat16: products at bf16, and attention. The unit sums their products in float32.
 //
-// Operands are packed into panels of 32 lines (rows of A or columns of B) and planes of bfloat16 numbers:
+// They are packed into panels of 32 lines (rows of A or columns of B) and planes of bfloat16 numbers:
 //
 // One plane: numbers are rounded to bfloat16.
 // Three planes: a float32 number is exactly the sum of three bfloat16 numbers, its significand cut into 8 + 8 + 8 bits:
@@ -10,18 +10,13 @@
 // that are not finite stay so, but an infinity may become NaN. In both, parts below 2^-126 count as 0.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
-
+#include "core/cpu/kernels/amx/tile_unit.hpp"
 #include "core/cpu/kernels/per_isa/prefetcher.hpp"
-#include "core/cpu/kernels/per_isa/simd.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 
-constexpr std::int64_t kTile = 16;           // rows of a tile, and columns of C
 constexpr std::int64_t kDepth = 32;          // bfloat16 numbers in a row of a tile
 constexpr std::int64_t kPanel = 2 * kTile;   // lines of a packed panel
-constexpr std::int64_t kTileBytes = 1024;
 constexpr std::int64_t kPlaneBytes = 2 * kTileBytes;  // two tiles side by side
 
 // Bytes of a panel for kDepth of the depth.
@@ -79,21 +74,9 @@ CADDIE_INLINE __m512i in_order(__m512 a, __m512 b) {
 
 // ---- packing --------------------------------------------------------------------------------------------------------
 
-CADDIE_INLINE __m512 load_row(const float* p, std::int64_t n) {  // the first n of 16, the others 0
-  if (n >= kTile) return _mm512_loadu_ps(p);
-  return n <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p);
-}
-
 CADDIE_INLINE __m512i load_row(const std::uint16_t* p, std::int64_t n) {  // each in the low half of its lane
   const auto mask = static_cast<__mmask16>(n >= kTile ? 0xFFFFU : (1U << n) - 1U);
   return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_maskz_loadu_epi16(mask, p));
-}
-
-CADDIE_INLINE void transpose_block(__m512i (&block)[kTile]) {
-  F rows[kTile];
-  std::memcpy(rows, block, sizeof rows);
-  transpose(rows);
-  std::memcpy(block, rows, sizeof rows);
 }
 
 // One tile in all planes: 16 lines (rows of A, columns of B) of 32 numbers along the depth, from element (line, k) at
@@ -184,27 +167,7 @@ void pack_columns(const Number* b, std::int64_t ldb, bool transposed, std::int64
 
 // ---- the unit -------------------------------------------------------------------------------------------------------
 
-// Tiles 0 to 3: C, two by two; 4 and 5: A; 6 and 7: B. The unit is this thread's while the object lives.
-class TileUnit {
- public:
-  TileUnit() {
-    static constexpr Configuration kWholeTiles;
-    _tile_loadconfig(&kWholeTiles);
-  }
-  ~TileUnit() { _tile_release(); }
-  TileUnit(const TileUnit&) = delete;
-  TileUnit& operator=(const TileUnit&) = delete;
-
- private:
-  struct alignas(64) Configuration {
-    std::uint8_t palette = 1;
-    std::uint8_t start_row = 0;
-    std::uint8_t reserved[14] = {};
-    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  };
-};
-
+// Tiles 0 to 3: C, two by two; 4 and 5: A; 6 and 7: B.
 CADDIE_INLINE void load_a(const char* plane) {
   _tile_loadd(4, plane, 64);
   _tile_loadd(5, plane + kTileBytes, 64);
