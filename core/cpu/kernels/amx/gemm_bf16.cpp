@@ -107,6 +107,7 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
     }
   }
   before.complete();
+  if (epilogue.before != nullptr) fence_stores();
 }
 
 void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_stride, std::int64_t rows,

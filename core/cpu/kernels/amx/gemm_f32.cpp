@@ -109,7 +109,6 @@ struct Beside {
   Prefetcher& next_b;
   Fetched c;
   Fetched read;  // by the epilogue
-  Fetched before_activation;
   std::int64_t rows_in_step;
   UnfinishedSums& before;
 
@@ -118,7 +117,6 @@ struct Beside {
     next_b.step();
     c.rows<true>(rows_in_step);
     if (read.line != nullptr) read.rows<false>(rows_in_step);
-    if (before_activation.line != nullptr) before_activation.rows<true>(rows_in_step);
   }
 };
 
@@ -198,8 +196,8 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     RowPanel a(packed_a, depth);
     for (std::int64_t i = 0; i < rows; i += kRows) {
       const Part part{i, j, least(kRows, rows - i), least(kColumns, columns - j)};
-      Beside beside{soon, next_b, Fetched::at(c, ldc, part), Fetched::at(read, ldc, part),
-                    Fetched::at(epilogue.before, ldc, part), rows_in_step, before};
+      Beside beside{soon, next_b, Fetched::at(c, ldc, part), Fetched::at(read, ldc, part), rows_in_step,
+                    before};
       const bool with_last = largest_spread(a) * b_spread > digits::kMostSpread;
       turn = 1 - turn;
       if (with_last) {
@@ -213,6 +211,7 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     }
   }
   before.complete();
+  if (epilogue.before != nullptr) fence_stores();
 }
 
 }  // namespace

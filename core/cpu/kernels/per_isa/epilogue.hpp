@@ -59,7 +59,13 @@ class Finisher {
       return x * slope<kActivation>(e_.slope_at != nullptr ? load_some(e_.slope_at + at, n)
                                                            : load_bf16(e_.narrow_slope_at + at, n), leak_);
     }
-    if (e_.before != nullptr) store_some(e_.before + at, x, n);
+    if (e_.before != nullptr) {  // the backward pass reads it
+      if (n == kLanes) {
+        store_past_caches(e_.before + at, x);
+      } else {
+        store_first(e_.before + at, x, n);
+      }
+    }
     if (e_.narrow_before != nullptr) store_bf16(e_.narrow_before + at, x, n);
     return activate<kActivation>(x, leak_);
   }
@@ -124,6 +130,7 @@ inline void finish_rows(const Epilogue& e, std::int64_t row, std::int64_t end, s
 // In place.
 inline void finish(const Epilogue& e, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc) {
   finish_rows(e, 0, rows, columns, {c, ldc, c, nullptr, ldc});
+  if (e.before != nullptr) fence_stores();
 }
 
 }  // namespace caddie::cpu::CADDIE_ISA

@@ -32,6 +32,20 @@ CADDIE_INLINE F load(const float* p) {
 }
 CADDIE_INLINE void store(float* p, F v) { __builtin_memcpy(p, &v, sizeof v); }
 
+// Past the caches where p allows it: for what is read much later. Other threads see it after a fence of theirs or a
+// fence_stores() here.
+CADDIE_INLINE void store_past_caches(float* p, F v) {
+#if defined(__AVX512F__)
+  if (reinterpret_cast<std::uintptr_t>(p) % sizeof v == 0) return _mm512_stream_ps(p, reinterpret_cast<__m512>(v));
+#endif
+  store(p, v);
+}
+CADDIE_INLINE void fence_stores() {
+#if defined(__AVX512F__)
+  _mm_sfence();
+#endif
+}
+
 // x - 0 and not x + 0: keeps the sign of zero.
 CADDIE_INLINE F splat(float x) { return x - F{}; }
 CADDIE_INLINE I splat_int(std::int32_t x) { return x + I{}; }
