@@ -99,15 +99,6 @@ void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y,
   });
 }
 
-void softmax_backward(std::int64_t rows, std::int64_t columns, Rows y, Rows dy, RowsOut dx, ThreadPool& pool) {
-  const RowTable& table = *kernels().rows;
-  for_rows(rows, pool, [&](std::int64_t row) {
-    const float* p = y.data + row * y.ld;
-    const float* slope = dy.data + row * dy.ld;
-    table.softmax_slopes(p, slope, table.dot(p, slope, columns), columns, dx.data + row * dx.ld);
-  });
-}
-
 void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
     const float* from = x.data + row * x.ld;
@@ -117,27 +108,6 @@ void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, Th
     const float sum = kernels().rows->exp_sum(from, shift, columns, nullptr);
     out[row] = shift + kernels().loss->log(sum);
   });
-}
-
-void sum_rows(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) { out[row] = kernels().rows->sum(x.data + row * x.ld, columns); });
-}
-
-std::size_t sum_columns_workspace_bytes(std::int64_t rows, std::int64_t columns) {
-  return static_cast<std::size_t>(chunks_of(rows) * columns) * sizeof(float);
-}
-
-void sum_columns(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool, void* workspace) {
-  float* partial = static_cast<float*>(workspace);
-  pool.run(chunks_of(rows), [&](std::int64_t chunk) {
-    float* sums = partial + chunk * columns;
-    std::fill_n(sums, columns, 0.0F);
-    const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
-    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      kernels().rows->add(x.data + row * x.ld, columns, sums);
-    }
-  });
-  add_chunks(chunks_of(rows), columns, partial, out);
 }
 
 }  // namespace caddie::cpu

@@ -73,17 +73,8 @@ void rope(Row x, std::int64_t head_stride, const Heads& heads, const float* cosi
 
 // y = softmax of each row; y may be x. A row of nothing but -infinity gives NaN.
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool);
-// dx = y (dy - sum(dy y)); dx may be dy or y.
-void softmax_backward(std::int64_t rows, std::int64_t columns, Rows y, Rows dy, RowsOut dx, ThreadPool& pool);
 
 // out[row] = log sum exp of the row; -infinity for a row of nothing but -infinity or without columns.
 void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool);
-
-// out[row] = sum of the row.
-void sum_rows(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool);
-
-// out[column] = sum over rows.
-std::size_t sum_columns_workspace_bytes(std::int64_t rows, std::int64_t columns);
-void sum_columns(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool, void* workspace);
 
 }  // namespace caddie::cpu

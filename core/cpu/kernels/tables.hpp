@@ -91,11 +91,9 @@ struct LossTable {
 
 // One row each; the names are those of rowwise.hpp.
 struct RowTable {
-  float (*sum)(const float* x, std::int64_t count);
   float (*maximum)(const float* x, std::int64_t count);  // -infinity if empty; NaNs may be lost
   // y = x * factor.
   void (*scale)(const float* x, float factor, std::int64_t count, float* y);
-  float (*dot)(const float* a, const float* b, std::int64_t count);
   void (*rms_norm)(Row x, float epsilon, std::int64_t count, RowOut y);
   void (*rms_norm_backward)(Row x, Row dy, float epsilon, std::int64_t count, const float* addend, RowOut dx);
   void (*layer_norm)(Row x, const float* weight, const float* bias, float epsilon, std::int64_t count, RowOut y);
@@ -106,8 +104,6 @@ struct RowTable {
   void (*add)(const float* x, std::int64_t count, float* out);
   // y = exp(x - shift) (y may be null); returns the sum.
   float (*exp_sum)(const float* x, float shift, std::int64_t count, float* y);
-  // out = y * (dy - mean_slope).
-  void (*softmax_slopes)(const float* y, const float* dy, float mean_slope, std::int64_t count, float* out);
 };
 
 struct MathTable {

@@ -12,14 +12,8 @@ CADDIE_INLINE float sum_of_row(const T* x, int64_t count) {
   return sum_of(count, [=](int64_t i, int64_t n) { return load_some(x + i, n); });
 }
 
-float sum(const float* x, int64_t count) { return sum_of_row(x, count); }
-
 void scale(const float* x, float factor, int64_t count, float* y) {
   for_strips(count, [=](int64_t i, int64_t n) { store_some(y + i, load_some(x + i, n) * splat(factor), n); });
-}
-
-float dot(const float* a, const float* b, int64_t count) {
-  return sum_of(count, [=](int64_t i, int64_t n) { return load_some(a + i, n) * load_some(b + i, n); });
 }
 
 // ---- norms ----------------------------------------------------------------------------------------------------------
@@ -171,16 +165,10 @@ float exp_sum(const float* x, float shift, int64_t count, float* y) {
   });
 }
 
-void softmax_slopes(const float* y, const float* dy, float mean_slope, int64_t count, float* out) {
-  for_strips(count, [=](int64_t i, int64_t n) {
-    store_some(out + i, load_some(y + i, n) * (load_some(dy + i, n) - splat(mean_slope)), n);
-  });
-}
-
 }  // namespace
 
 extern const RowTable row_table;
-const RowTable row_table{sum,        largest_of,          scale, dot,     rms_norm,      rms_norm_backward,
-                         layer_norm, layer_norm_backward, rope,  add,   exp_sum, softmax_slopes};
+const RowTable row_table{largest_of,          scale, rms_norm, rms_norm_backward, layer_norm,
+                         layer_norm_backward, rope,  add,      exp_sum};
 
 }  // namespace caddie::cpu::CADDIE_ISA
