@@ -1,16 +1,16 @@
 // Operands of the tile unit in fixed point: float32 products by products of 8-bit integers, whose sums are exact.
 //
-// In a block of the depth, every line (row of A, column of B) has a scale of its own: x = scale * v with a 32-bit integer
-// v, cut into four digits of eight bits, v = 2^24 d0 + 2^16 d1 + 2^8 d2 + d3 with digits from -128 to 127. (Ozaki, Ogita,
-// Oishi and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
-// multiplication"; Ootomo, Ozaki and Yokota 2024, "DGEMM on integer matrix multiplication unit".) Products of digits of
-// one weight are summed together, as integers: the sums of level l are those of digits i and l - i.
+// In a block of the depth, every line (row of A, column of B) has a scale of its own: x = scale * v with a 32-bit
+// integer v, cut into four digits of eight bits, v = 2^24 d0 + 2^16 d1 + 2^8 d2 + d3 with digits from -128 to 127.
+// (Ozaki, Ogita, Oishi and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of
+// matrix multiplication"; Ootomo, Ozaki and Yokota 2024, "DGEMM on integer matrix multiplication unit".) Products of
+// digits of one weight are summed together, as integers: the sums of level l are those of digits i and l - i.
 //
 // Usually three digits and their three highest levels are taken, six products: a line's numbers are then rounded to 24
-// bits counted from its largest. That is as exact as sums in float32 as long as numbers are not much smaller than the
-// largest: the spread of a line is the ratio of its largest magnitude to its mean magnitude. An element of C whose row's
-// spread times whose column's exceeds kMostSpread gets the fourth level as well, from all four digits. So each element
-// depends on its row and its column alone, not on what is computed beside it.
+// bits counted from its largest. That is as exact as sums in float32 as long as most numbers are not much smaller than
+// the largest. The spread of a line is the ratio of its largest magnitude to its mean magnitude; an element of C whose
+// row's spread times whose column's exceeds kMostSpread gets the fourth level as well, from all four digits. So each
+// element depends on its row and its column alone, not on what is computed beside it.
 //
 // A line with NaN or infinity has the scale NaN. Magnitudes below 2^-90 are rounded to multiples of 2^-121.
 #pragma once

@@ -86,19 +86,18 @@ CADDIE_INLINE void multiply_all(const char* a, const char* last_a, const char* b
 
 // Lines of C, or of what its epilogue reads, where a part will be: two of each row.
 struct Fetched {
-  const char* line = nullptr;
-  std::int64_t stride = 0;
+  const float* line = nullptr;
+  std::int64_t ld = 0;
 
-  template <class Number>
-  CADDIE_INLINE static Fetched at(const Number* matrix, std::int64_t ld, const Part& part) {
+  CADDIE_INLINE static Fetched at(const float* matrix, std::int64_t ld, const Part& part) {
     if (matrix == nullptr) return {};
-    return {reinterpret_cast<const char*>(matrix + part.i * ld + part.j), ld * static_cast<std::int64_t>(sizeof(Number))};
+    return {matrix + part.i * ld + part.j, ld};
   }
   template <bool kIsWritten>
   CADDIE_INLINE void rows(std::int64_t count) {
-    for (; count > 0; --count, line += stride) {
+    for (; count > 0; --count, line += ld) {
       __builtin_prefetch(line, kIsWritten, 2);
-      __builtin_prefetch(line + 64, kIsWritten, 2);
+      __builtin_prefetch(line + kTile, kIsWritten, 2);
     }
   }
 };
@@ -165,8 +164,8 @@ CADDIE_INLINE void sum_usual(const RowPanel& a, const ColumnPanel& b, Beside& be
 
 template <class Panel>
 CADDIE_INLINE float largest_spread(const Panel& panel) {
-  F spread{};
-  for (std::int64_t line = 0; line < Panel::kLines; line += kTile) spread = larger(spread, load(panel.spreads() + line));
+  F spread = load(panel.spreads());
+  for (std::int64_t i = kTile; i < Panel::kLines; i += kTile) spread = larger(spread, load(panel.spreads() + i));
   return _mm512_reduce_max_ps(reinterpret_cast<__m512>(spread));
 }
 

@@ -35,8 +35,7 @@ struct SummedPart {
   const float* column_spreads = nullptr;
   bool has_last_level = false;
 
-  // 16 elements, but for the columns' scales: the sum over levels l of 2^(-8 l) times their sums, each of which is exact
-  // in float32.
+  // 16 elements, but for the columns' scales: the sum over levels l of 2^(-8 l) times their sums, each exact in float32.
   template <bool kHasLastLevel>
   CADDIE_INLINE F joined(std::int64_t row, std::int64_t j) const {
     const std::int32_t* levels = sums + row * LevelSums::kRow + j * digits::kDigits;
@@ -96,7 +95,9 @@ class UnfinishedSums {
  public:
   // Of parts of c; a step() writes `at_once` rows.
   UnfinishedSums(float* c, std::int64_t ldc, bool adds, const Epilogue& epilogue, std::int64_t at_once)
-      : write_(writer_for(epilogue)), at_once_(at_once), part_{.c = c, .ldc = ldc, .adds = adds, .epilogue = &epilogue} {}
+      : write_(writer_for(epilogue)),
+        at_once_(at_once),
+        part_{.c = c, .ldc = ldc, .adds = adds, .epilogue = &epilogue} {}
 
   // When the part before is complete.
   CADDIE_INLINE void begin(const Part& part, const LevelSums& sums, bool has_last_level, const digits::Panel<1>& rows,
