@@ -148,11 +148,14 @@ CADDIE_INLINE void transpose_digits(const Panel<kTiles>& panel, std::int64_t ste
   for (std::int64_t digit = 0; digit < kDigits; ++digit) transpose_tile(panel.tile_of(digit, step, tile));
 }
 
-// A line whose numbers lie side by side, as line `line` of the panel's tiles.
+// A line whose numbers lie side by side, as line `line` of the panel's tiles. The line at `ahead` is fetched meanwhile.
 template <int kTiles, bool kIsA>
-CADDIE_INLINE void pack_line(const float* source, std::int64_t depth, const Panel<kTiles>& panel, std::int64_t line) {
+CADDIE_INLINE void pack_line(const float* source, const float* ahead, std::int64_t depth, const Panel<kTiles>& panel,
+                             std::int64_t line) {
   __m512i high[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
   for (std::int64_t k = 0; k < depth; k += 2 * kTile) {
+    __builtin_prefetch(ahead + k);
+    __builtin_prefetch(ahead + k + kTile);
     high[0] = _mm512_max_epu32(high[0], magnitude_bits(load_row(source + k, depth - k)));
     high[1] = _mm512_max_epu32(high[1], magnitude_bits(load_row(source + k + kTile, depth - k - kTile)));
   }
@@ -176,14 +179,15 @@ CADDIE_INLINE void pack_line(const float* source, std::int64_t depth, const Pane
   panel.spreads()[line] = _mm512_cvtss_f32(spread_of(_mm512_set1_epi32(_mm512_reduce_add_epi32(magnitudes)), depth));
 }
 
-// Lines one after the other.
+// Lines one after the other. (What processors fetch ahead by themselves ends with each line's part of the depth.)
 template <int kTiles, bool kIsA>
 inline void pack_lines(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines, char* packed) {
   for (std::int64_t first = 0; first < lines; first += Panel<kTiles>::kLines) {
     const Panel<kTiles> panel(packed, depth);
     for (std::int64_t line = 0; line < Panel<kTiles>::kLines; ++line) {
       const bool is_there = first + line < lines;
-      pack_line<kTiles, kIsA>(source + (first + line) * ld, is_there ? depth : 0, panel, line);
+      const float* numbers = source + (first + line) * ld;
+      pack_line<kTiles, kIsA>(numbers, numbers + 4 * ld, is_there ? depth : 0, panel, line);
     }
     if constexpr (!kIsA) {
       for (std::int64_t step = 0; step < panel.steps; ++step) {
