@@ -20,20 +20,26 @@ std::uint64_t mix(std::uint64_t first, std::uint64_t second) { return spread(sec
 std::uint32_t low_half(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high_half(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 
+constexpr int kLogTerms = 12;
+// 1 / (2 i + 1).
+constexpr auto kOddReciprocals = [] {
+  std::array<double, kLogTerms> terms{};
+  for (int i = 0; i < kLogTerms; ++i) terms[static_cast<std::size_t>(i)] = 1.0 / (2 * i + 1);
+  return terms;
+}();
+
 // Natural logarithm of x in (0, 1]: x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m-1)/(m+1)) by its
 // series.
 double plain_log(double x) {
   const auto bits = std::bit_cast<std::uint64_t>(x);
-  int exponent = static_cast<int>((bits >> 52) & 0x7FF) - 1023;
-  double m = std::bit_cast<double>((bits & 0x000FFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL);
-  if (m > 1.4142135623730951) {
-    m = m * 0.5;
-    exponent += 1;
-  }
+  const double mantissa = std::bit_cast<double>((bits & 0x000FFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL);
+  const bool large = mantissa > 1.4142135623730951;  // by chance: no branch that would be guessed wrong half of the time
+  const double m = mantissa * std::array{1.0, 0.5}[large ? 1 : 0];
+  const int exponent = static_cast<int>((bits >> 52) & 0x7FF) - 1023 + (large ? 1 : 0);
   const double t = (m - 1.0) / (m + 1.0);
   const double square = t * t;
-  double series = 1.0 / 23.0;  // |t| < 0.172: the first term left out is below 1e-19
-  for (int n = 21; n >= 1; n -= 2) series = series * square + 1.0 / n;
+  double series = kOddReciprocals.back();  // |t| < 0.172: the first term left out is below 1e-19
+  for (std::size_t i = kLogTerms - 1; i-- > 0;) series = series * square + kOddReciprocals[i];
   return 2.0 * t * series + exponent * 0.6931471805599453;
 }
 
@@ -42,27 +48,32 @@ struct Turn {
   double sine;
 };
 
+using Two = double __attribute__((vector_size(16)));
+
+constexpr int kTurnTerms = 9;
+// n (n - 1) and n (n + 1) for n = 18, 16, ... 2: what terms of the cosine's and of the sine's series are divided by.
+constexpr auto kTurnDivisors = [] {
+  std::array<std::array<double, 2>, kTurnTerms> divisors{};
+  for (int i = 0, n = 2 * kTurnTerms; i < kTurnTerms; ++i, n -= 2) {
+    divisors[static_cast<std::size_t>(i)] = {static_cast<double>(n * (n - 1)), static_cast<double>(n * (n + 1))};
+  }
+  return divisors;
+}();
+
 // Cosine and sine of 2 pi (word / 2^32): the quarter turn from the top bits, the rest by Taylor series on [-pi/4,
-// pi/4).
+// pi/4). Both series run side by side, and quarters are told apart without branches: they come by chance.
 Turn plain_turn(std::uint32_t word) {
   const std::uint32_t shifted = word + 0x20000000U;
   const std::uint32_t quarter = shifted >> 30;
   const double rest = static_cast<double>(shifted & 0x3FFFFFFFU) - 536870912.0;
   const double angle = rest * 1.4629180792671596e-09;  // 2 pi / 2^32
   const double square = angle * angle;
-  double cosine = 1.0;
-  double sine = 1.0;
-  for (int n = 18; n >= 2; n -= 2) {
-    cosine = 1.0 - cosine * square / (n * (n - 1));
-    sine = 1.0 - sine * square / (n * (n + 1));
-  }
-  sine = sine * angle;
-  switch (quarter) {
-    case 0: return {cosine, sine};
-    case 1: return {-sine, cosine};
-    case 2: return {-cosine, -sine};
-    default: return {sine, -cosine};
-  }
+  Two series{1.0, 1.0};
+  for (const auto& [cosine, sine] : kTurnDivisors) series = 1.0 - series * square / Two{cosine, sine};
+  const std::array<double, 2> first{series[0], series[1] * angle};
+  constexpr std::array<double, 4> kCosineSigns{1, -1, -1, 1};
+  constexpr std::array<double, 4> kSineSigns{1, 1, -1, -1};
+  return {kCosineSigns[quarter] * first[quarter & 1], kSineSigns[quarter] * first[~quarter & 1]};
 }
 
 }  // namespace
