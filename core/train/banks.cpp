@@ -88,10 +88,10 @@ Result<void> ParameterStore::initialise(std::uint64_t seed) {
 }
 
 Result<void> ParameterStore::initialise(InitialDraw& draw) {
-  const auto drawn = draw.take();
+  const auto drawn = draw.finish();
   if (!drawn) return drawn.error();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const auto bytes = std::as_bytes(std::span((*drawn)[i]));
+    const auto bytes = std::as_bytes((*drawn)[i]);
     if (auto done = executor_->upload(values(parameters_[i].path), bytes); !done) return done;
   }
   return {};

@@ -6,10 +6,18 @@
 namespace caddie::train {
 
 InitialDraw::InitialDraw(std::vector<plugins::TensorDeclaration> tensors, std::uint64_t seed, int threads)
-    : tensors_(std::move(tensors)), seed_(seed), order_(tensors_.size()),
-      drawn_(tensors_.size(), std::vector<float>()) {
+    : tensors_(std::move(tensors)), seed_(seed), failures_(tensors_.size()), order_(tensors_.size()) {
+  const auto elements = [&](std::size_t i) { return static_cast<std::size_t>(tensors_[i].shape.elements()); };
   std::iota(order_.begin(), order_.end(), std::size_t{0});
-  std::ranges::stable_sort(order_, std::greater<>(), [&](std::size_t i) { return tensors_[i].shape.elements(); });
+  std::size_t total = 0;
+  for (const std::size_t i : order_) total += elements(i);
+  memory_ = std::make_unique_for_overwrite<float[]>(total);
+  float* at = memory_.get();
+  for (const std::size_t i : order_) {
+    values_.emplace_back(at, elements(i));
+    at += elements(i);
+  }
+  std::ranges::stable_sort(order_, std::greater<>(), elements);
   for (int helper = 1; helper < threads; ++helper) helpers_.emplace_back([this] { work(); });
 }
 
@@ -18,19 +26,23 @@ InitialDraw::~InitialDraw() { next_ = order_.size(); }
 
 void InitialDraw::work() {
   for (std::size_t i = next_++; i < order_.size(); i = next_++) {
-    drawn_[order_[i]] = initial_values(tensors_[order_[i]], seed_);
+    const std::size_t tensor = order_[i];
+    const auto drawn = initial_values(tensors_[tensor], seed_);
+    if (drawn) {
+      std::ranges::copy(*drawn, values_[tensor].begin());
+    } else {
+      failures_[tensor] = drawn.error();
+    }
   }
 }
 
-Result<std::vector<std::vector<float>>> InitialDraw::take() {
+Result<std::vector<std::span<const float>>> InitialDraw::finish() {
   work();
   helpers_.clear();
-  std::vector<std::vector<float>> values;
-  for (Result<std::vector<float>>& drawn : drawn_) {
-    if (!drawn) return drawn.error();
-    values.push_back(std::move(*drawn));
+  for (const Result<void>& done : failures_) {
+    if (!done) return done.error();
   }
-  return values;
+  return std::vector<std::span<const float>>(values_.begin(), values_.end());
 }
 
 }  // namespace caddie::train

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -19,16 +21,19 @@ class InitialDraw {
   InitialDraw(const InitialDraw&) = delete;
   InitialDraw& operator=(const InitialDraw&) = delete;
 
-  // Values of every tensor, in their order. Takes part until all are there; once.
-  Result<std::vector<std::vector<float>>> take();
+  // Values of every tensor, in their order, for as long as the draw lives. Takes part until all are there.
+  Result<std::vector<std::span<const float>>> finish();
 
  private:
   void work();
 
   const std::vector<plugins::TensorDeclaration> tensors_;
   const std::uint64_t seed_;
-  std::vector<std::size_t> order_;  // the largest first, so that all end together
-  std::vector<Result<std::vector<float>>> drawn_;
+  // One piece of memory for all: what threads allocate for themselves they keep when it is freed.
+  std::unique_ptr<float[]> memory_;
+  std::vector<std::span<float>> values_;
+  std::vector<Result<void>> failures_;
+  std::vector<std::size_t> order_;    // the largest first, so that all end together
   std::atomic<std::size_t> next_{0};  // in order_
   std::vector<std::jthread> helpers_;
 };
