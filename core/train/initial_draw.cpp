@@ -1,6 +1,7 @@
 #include "core/train/initial_draw.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace caddie::train {

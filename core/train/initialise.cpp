@@ -33,8 +33,8 @@ std::vector<float> random_field(const plugins::TensorDeclaration& tensor, std::u
 
 }  // namespace
 
-// Q = A R^-1 costs half of the product of the reflections. In float64 it is far more exact than float32 can say, unless A
-// is next to singular.
+// Q = A R^-1 costs half of the product of the reflections. In float64 it is far more exact than float32 can say, unless
+// A is next to singular.
 std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain,
                                      const std::vector<float>& gaussian) {
   const bool wide = rows < columns;
