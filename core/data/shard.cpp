@@ -53,13 +53,23 @@ Result<std::span<const TokenId>> parse_shard(std::span<const std::uint8_t> bytes
   return std::span(reinterpret_cast<const TokenId*>(bytes.data() + kShardHeaderBytes), count);
 }
 
+namespace {
+
+// For a span of fixed length compilers use vector instructions.
+template <std::size_t extent>
+TokenId largest_of(std::span<const TokenId, extent> ids) {
+  TokenId largest = 0;
+  for (const TokenId id : ids) largest = std::max(largest, id);
+  return largest;
+}
+
+}  // namespace
+
 Result<void> check_ids(std::span<const TokenId> tokens, std::int64_t vocab_size, const std::string& name) {
   constexpr std::size_t block = 1 << 14;
   for (std::size_t begin = 0; begin < tokens.size(); begin += block) {
     const auto part = tokens.subspan(begin, std::min(block, tokens.size() - begin));
-    TokenId largest = 0;
-    for (const TokenId id : part) largest = std::max(largest, id);
-    if (largest < vocab_size) continue;
+    if ((part.size() == block ? largest_of(part.first<block>()) : largest_of(part)) < vocab_size) continue;
     const auto bad = std::find_if(part.begin(), part.end(), [&](TokenId id) { return id >= vocab_size; });
     return bad_shard(name, fmt::format("has the id {} at position {}, outside the tokenizer's vocabulary of {}; the "
                                        "shard was made with another tokenizer",

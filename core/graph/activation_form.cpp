@@ -17,8 +17,8 @@ double point(std::size_t i) { return -6 + 0.25 * static_cast<double>(i); }
 // Of the gradient, where a slope's values are compared.
 double gradient(std::size_t i) { return i % 3 == 0 ? 1 : i % 3 == 1 ? -2 : 0.5; }
 
-std::vector<double> all(double (*function)(std::size_t)) {
-  std::vector<double> values;
+Numbers all(double (*function)(std::size_t)) {
+  Numbers values;
   for (std::size_t i = 0; i < kPoints; ++i) values.push_back(function(i));
   return values;
 }
@@ -31,7 +31,7 @@ double gelu_slope(double x) {
 }
 
 template <class Function>
-bool are(const std::vector<double>& values, const Function& function) {
+bool are(const Numbers& values, const Function& function) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!(std::abs(values[i] - function(point(i))) <= kTolerance * (1 + std::abs(point(i))))) return false;
   }
@@ -40,7 +40,7 @@ bool are(const std::vector<double>& values, const Function& function) {
 
 bool is_leak(double leak) { return leak >= 0 && leak < 1; }  // not for a NaN
 
-Activated known_by(const std::vector<double>& values) {
+Activated known_by(const Numbers& values) {
   if (values.empty()) return {};
   if (are(values, gelu)) return {Activation::gelu};
   const double leak = std::sqrt(values[kNegative]);
@@ -49,7 +49,7 @@ Activated known_by(const std::vector<double>& values) {
   return {};
 }
 
-Activated known_by_slope(const std::vector<double>& values) {
+Activated known_by_slope(const Numbers& values) {
   if (values.empty()) return {};
   if (are(values, gelu_slope)) return {Activation::gelu};
   const double leak = std::sqrt(values[kNegative] / -2);
@@ -90,14 +90,14 @@ std::optional<Activated> activation_of(const Graph& graph, const ValueViews& vie
 }
 
 std::optional<Sloped> slope_of(const Graph& graph, const ValueViews& views, std::uint32_t node,
-                               const std::function<bool(Value)>& is_gradient) {
+                               const GradientTest& is_gradient) {
   const Node& n = graph.nodes()[node];
   if (!can_end_slope(n.op)) return std::nullopt;
   const PointwiseExpression expression(graph, views, n.first_output);
   if (!expression.is_curved()) return std::nullopt;
   for (const Value slope : expression.values()) {
     auto between = expression.between(slope);
-    if (!between || !is_gradient(slope)) continue;
+    if (!between || !is_gradient(slope, *between)) continue;
     for (const Value at : expression.values()) {
       const bool needs_gradient = at == slope || std::ranges::find(*between, at) != between->end();
       if (needs_gradient || at == n.first_output || !expression.between(at)) continue;

@@ -31,9 +31,12 @@ struct Sloped {
   std::vector<Value> between;  // values on the way from the gradient to the node's, both left out
 };
 
-// What the elementwise node computes, if it is the derivative of an activation times a value that `is_gradient` says
-// yes to, and that the place of the derivative does not depend on.
+// Whether a value can be the gradient, with the values on the way from it to the node's.
+using GradientTest = std::function<bool(Value gradient, const std::vector<Value>& between)>;
+
+// What the elementwise node computes, if it is the derivative of an activation times a value that can be the gradient,
+// and that the place of the derivative does not depend on.
 std::optional<Sloped> slope_of(const Graph& graph, const ValueViews& views, std::uint32_t node,
-                               const std::function<bool(Value)>& is_gradient);
+                               const GradientTest& is_gradient);
 
 }  // namespace caddie::graph

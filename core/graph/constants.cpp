@@ -10,8 +10,6 @@
 namespace caddie::graph {
 namespace {
 
-using Numbers = std::vector<double>;
-
 Attributes constant_attributes(Numbers numbers, const Shape& shape, DType type) {
   const bool one = std::ranges::all_of(numbers, [&](double number) { return number == numbers.front(); });
   if (one) numbers.resize(1);
@@ -25,8 +23,27 @@ bool small(const Graph& graph, std::span<const Value> values) {
   return std::ranges::all_of(values, [&](Value value) { return graph.shape(value).elements() <= kLargestFolded; });
 }
 
-// Runs a graph without leaves in float64 and gives its outputs in order.
-std::vector<Numbers> run_outputs(const Graph& graph) {
+// An elementwise operation of uniform constants is computed on scalars.
+bool elementwise_of_uniform(const Graph& graph, Op op, std::span<const Value> inputs) {
+  return elementwise_rule(op) != nullptr &&
+         std::ranges::all_of(inputs, [&](Value input) { return uniform_constant(graph, input).has_value(); });
+}
+
+}  // namespace
+
+std::optional<double> uniform_constant(const Graph& graph, Value value) {
+  const Node& node = graph.node_of(value);
+  if (node.op != Op::constant) return std::nullopt;
+  const auto values = node.attributes.reals("values");
+  return values.size() == 1 ? std::optional(values[0]) : std::nullopt;
+}
+
+bool is_known(const Graph& graph, Value value) {
+  const Op op = graph.node_of(value).op;
+  return op == Op::constant || op == Op::iota;
+}
+
+std::vector<Numbers> computed_outputs(const Graph& graph) {
   const auto executor = make_reference_executor({.precision = Precision::f64});
   auto program = executor->compile(graph);
   if (!program) return {};
@@ -51,26 +68,6 @@ std::vector<Numbers> run_outputs(const Graph& graph) {
     }
   }
   return out;
-}
-
-// An elementwise operation of uniform constants is computed on scalars.
-bool elementwise_of_uniform(const Graph& graph, Op op, std::span<const Value> inputs) {
-  return elementwise_rule(op) != nullptr &&
-         std::ranges::all_of(inputs, [&](Value input) { return uniform_constant(graph, input).has_value(); });
-}
-
-}  // namespace
-
-std::optional<double> uniform_constant(const Graph& graph, Value value) {
-  const Node& node = graph.node_of(value);
-  if (node.op != Op::constant) return std::nullopt;
-  const auto values = node.attributes.reals("values");
-  return values.size() == 1 ? std::optional(values[0]) : std::nullopt;
-}
-
-bool is_known(const Graph& graph, Value value) {
-  const Op op = graph.node_of(value).op;
-  return op == Op::constant || op == Op::iota;
 }
 
 std::vector<Attributes> fold(const Graph& graph, Op op, std::span<const Value> inputs, const Attributes& attributes) {
@@ -99,7 +96,7 @@ std::vector<Attributes> fold(const Graph& graph, Op op, std::span<const Value> i
   }
   std::vector<Attributes> folded;
   std::uint32_t output = 0;
-  for (Numbers& values : run_outputs(numbers)) {
+  for (Numbers& values : computed_outputs(numbers)) {
     const Value value = full + output++;
     folded.push_back(constant_attributes(std::move(values), shapes.shape(value), shapes.dtype(value)));
   }

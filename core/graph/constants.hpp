@@ -17,6 +17,11 @@ bool is_known(const Graph& graph, Value value);
 
 inline constexpr std::int64_t kLargestFolded = std::int64_t{1} << 22;
 
+using Numbers = std::vector<double>;
+
+// What a graph without leaves computes, in float64: the elements of each output; empty where it cannot be run.
+std::vector<Numbers> computed_outputs(const Graph& graph);
+
 // The outputs of an operation on known inputs, as attributes of constants; empty when there is nothing to compute (an
 // input is not known, the operation is random or custom, or something is larger than kLargestFolded).
 std::vector<Attributes> fold(const Graph& graph, Op op, std::span<const Value> inputs, const Attributes& attributes);

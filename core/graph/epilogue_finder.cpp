@@ -64,16 +64,17 @@ std::optional<Epilogue> EpilogueFinder::activated_form(std::uint32_t node) const
 
 // Nobody else reads the gradient or what is made of it; what the slope is taken at stands in memory.
 std::optional<Epilogue> EpilogueFinder::sloped_form(std::uint32_t node) const {
-  const auto is_gradient = [&](Value value) { return linear_form(value).has_value(); };
+  const auto is_gradient = [&](Value gradient, const std::vector<Value>& between) {
+    const auto stays_inside = [&](Value value) {
+      return !readers_.is_kept(value) && std::ranges::all_of(readers_.of(value), [&](const Reader& reader) {
+        const Value read_by = graph_.nodes()[reader.node].first_output;
+        return reader.node == node || std::ranges::find(between, read_by) != between.end();
+      });
+    };
+    return stays_inside(gradient) && std::ranges::all_of(between, stays_inside) && linear_form(gradient);
+  };
   const auto found = slope_of(graph_, views_, node, is_gradient);
   if (!found) return std::nullopt;
-  const auto stays_inside = [&](Value value) {
-    return !readers_.is_kept(value) && std::ranges::all_of(readers_.of(value), [&](const Reader& reader) {
-      const Value read_by = graph_.nodes()[reader.node].first_output;
-      return reader.node == node || std::ranges::find(found->between, read_by) != found->between.end();
-    });
-  };
-  if (!stays_inside(found->gradient) || !std::ranges::all_of(found->between, stays_inside)) return std::nullopt;
   const std::uint32_t maker = graph_.info(found->at).node;
   if (readers_.is_fusible(maker) && !linear_form(found->at)) return std::nullopt;
   auto form = linear_form(found->gradient);

@@ -4,7 +4,6 @@
 
 #include "core/graph/constants.hpp"
 #include "core/graph/emitter.hpp"
-#include "core/graph/passes.hpp"
 
 namespace caddie::graph {
 namespace {
@@ -66,47 +65,44 @@ class Folding {
 PointwiseExpression::PointwiseExpression(const Graph& graph, const ValueViews& views, Value root)
     : graph_(graph), views_(views), values_{root} {
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    const Value value = values_[i];
-    for (std::size_t input = 0; input < operands(value); ++input) {
-      const Value read = operand(value, input);
+    reads_.push_back(read_by(values_[i]));
+    for (const Value read : reads_[i]) {
       if (read == 0 || uniform_constant(graph_, read) || values_.size() == kMostValues) continue;
       if (std::ranges::find(values_, read) == values_.end()) values_.push_back(read);
     }
-    curved_ = curved_ || (operands(value) > 0 && !is_polynomial(graph_.node_of(value).op));
+    curved_ = curved_ || (!reads_[i].empty() && !is_polynomial(graph_.node_of(values_[i]).op));
   }
+  for (std::size_t i = 0; i < values_.size(); ++i) in_order_.push_back(i);
+  std::ranges::sort(in_order_, {}, [&](std::size_t i) { return values_[i]; });
 }
 
-std::size_t PointwiseExpression::operands(Value value) const {
+std::vector<Value> PointwiseExpression::read_by(Value value) const {
   const Node& node = graph_.node_of(value);
-  return is_pointwise(node.op) ? node.inputs.size() : 0;
-}
-
-Value PointwiseExpression::operand(Value value, std::size_t input) const {
-  const View view = views_.operand(graph_.info(value).node, input);
-  if (graph_.dtype(view.base) != DType::f32) return 0;
-  if (uniform_constant(graph_, view.base)) return view.bounded ? 0 : view.base;
-  return is_all_in_order(graph_, view) ? view.base : 0;
+  std::vector<Value> read(is_pointwise(node.op) ? node.inputs.size() : 0);
+  for (std::size_t input = 0; input < read.size(); ++input) {
+    const View view = views_.operand(graph_.info(value).node, input);
+    if (graph_.dtype(view.base) != DType::f32) continue;
+    const bool usable = uniform_constant(graph_, view.base) ? !view.bounded : is_all_in_order(graph_, view);
+    if (usable) read[input] = view.base;
+  }
+  return read;
 }
 
 std::optional<std::vector<Value>> PointwiseExpression::between(Value from) const {
-  std::vector<Value> in_order = values_;  // each after what it reads
-  std::ranges::sort(in_order);
   std::vector<Value> found;
   bool reached = false;
-  for (const Value value : in_order) {
-    bool depends = false;
-    for (std::size_t input = 0; input < operands(value); ++input) {
-      const Value read = operand(value, input);
-      depends = depends || read == from || std::ranges::find(found, read) != found.end();
-    }
+  for (const std::size_t i : in_order_) {
+    const bool depends = std::ranges::any_of(reads_[i], [&](Value read) {
+      return read == from || std::ranges::find(found, read) != found.end();
+    });
     if (!depends) continue;
-    if (value == values_.front()) reached = true;
-    else found.push_back(value);
+    if (i == 0) reached = true;
+    else found.push_back(values_[i]);
   }
   return reached ? std::optional(found) : std::nullopt;
 }
 
-std::vector<double> PointwiseExpression::numbers(const std::map<Value, std::vector<double>>& given) const {
+Numbers PointwiseExpression::numbers(const std::map<Value, Numbers>& given) const {
   Graph graph;
   std::map<Value, Value> known;
   for (const auto& [value, numbers] : given) {
@@ -114,22 +110,15 @@ std::vector<double> PointwiseExpression::numbers(const std::map<Value, std::vect
     known[value] = graph.emit(Op::constant, {}, Attributes().set("values", numbers).set("shape", shape));
   }
   const auto operands_of = [this](Value value) {
-    std::vector<Value> read;
-    for (std::size_t input = 0; input < operands(value); ++input) read.push_back(operand(value, input));
-    return read;
+    const auto found = std::ranges::find(values_, value);
+    return found != values_.end() ? reads_[static_cast<std::size_t>(found - values_.begin())] : read_by(value);
   };
   const Value root = Folding(graph, std::move(known)).value(graph_, values_.front(), operands_of);
   const std::size_t count = given.begin()->second.size();
   if (root == 0 || graph.shape(root).elements() != static_cast<std::int64_t>(count)) return {};
   graph.output("y", root);
-  const auto folded = simplify(graph);
-  if (!folded) return {};
-  const Node& constant = folded->node_of(folded->outputs()[0].value);
-  if (constant.op != Op::constant) return {};
-  auto numbers = constant.attributes.reals("values");
-  std::vector<double> out(numbers.begin(), numbers.end());
-  if (out.size() == 1) out.resize(count, out.front());
-  return out.size() == count ? out : std::vector<double>{};
+  const auto outputs = computed_outputs(graph);
+  return outputs.empty() ? Numbers() : outputs.front();
 }
 
 }  // namespace caddie::graph

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/graph/constants.hpp"
 #include "core/graph/fusion_views.hpp"
 
 namespace caddie::graph {
@@ -24,16 +25,17 @@ class PointwiseExpression {
   [[nodiscard]] std::optional<std::vector<Value>> between(Value from) const;
 
   // The root's numbers where these values have the given numbers, each as many; empty where it depends on others too.
-  [[nodiscard]] std::vector<double> numbers(const std::map<Value, std::vector<double>>& given) const;
+  [[nodiscard]] Numbers numbers(const std::map<Value, Numbers>& given) const;
 
  private:
-  // The value a node reads element by element, or a constant; 0 for anything else.
-  [[nodiscard]] Value operand(Value value, std::size_t input) const;
-  [[nodiscard]] std::size_t operands(Value value) const;
+  // For each operand the value that is read element by element, or a constant; 0 for anything else.
+  [[nodiscard]] std::vector<Value> read_by(Value value) const;
 
   const Graph& graph_;
   const ValueViews& views_;
   std::vector<Value> values_;
+  std::vector<std::vector<Value>> reads_;  // by the place in values_
+  std::vector<std::size_t> in_order_;      // places in values_, each after what it reads
   bool curved_ = false;
 };
 

@@ -142,8 +142,11 @@ bool Build::set_start(TensorDeclaration& tensor, const caddie_tensor_spec& spec,
   }
   if (start.kind == CADDIE_INIT_COPY) {
     const auto source = tensor_of_value_.find(start.copy);
-    if (!state || source == tensor_of_value_.end() || graph().shape(start.copy) != tensor.shape) {
-      fail(Code::argument, fmt::format("\"{}\" is to start as a copy, which only a state can, of a parameter of its shape", tensor.path));
+    const bool known = state && source != tensor_of_value_.end();
+    if (!known || graph().shape(start.copy) != tensor.shape || graph().dtype(start.copy) != tensor.dtype) {
+      fail(Code::argument,
+           fmt::format("\"{}\" is to start as a copy, which only a state can, of a parameter of its shape and type",
+                       tensor.path));
       return false;
     }
     tensor.initialiser.copy = source->second;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/train/initialise.hpp"
+#include "core/train/initial_draw.hpp"
 
 namespace caddie::train {
 namespace {
@@ -83,10 +83,16 @@ graph::BufferView ParameterStore::gradient(const std::string& path) const {
 }
 
 Result<void> ParameterStore::initialise(std::uint64_t seed) {
-  for (const plugins::TensorDeclaration& tensor : parameters_) {
-    const auto initial = initial_values(tensor, seed);
-    if (!initial) return initial.error();
-    if (auto done = executor_->upload(values(tensor.path), std::as_bytes(std::span(*initial))); !done) return done;
+  InitialDraw draw(parameters_, seed, 1);
+  return initialise(draw);
+}
+
+Result<void> ParameterStore::initialise(InitialDraw& draw) {
+  const auto drawn = draw.finish();
+  if (!drawn) return drawn.error();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const auto bytes = std::as_bytes((*drawn)[i]);
+    if (auto done = executor_->upload(values(parameters_[i].path), bytes); !done) return done;
   }
   return {};
 }

@@ -15,6 +15,8 @@
 
 namespace caddie::train {
 
+class InitialDraw;
+
 constexpr int kNoOwner = -1;  // frozen: no gradient, no update
 
 struct Bank {
@@ -56,6 +58,8 @@ class ParameterStore {
 
   // Draws every parameter's initial values.
   Result<void> initialise(std::uint64_t seed);
+  // From a draw for parameters().
+  Result<void> initialise(InitialDraw& draw);
   // Takes values by path; every parameter must be there with its shape.
   Result<void> load(const std::vector<HostTensor>& tensors);
   Result<std::vector<HostTensor>> download() const;

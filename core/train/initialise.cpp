@@ -15,6 +15,11 @@ namespace {
 // Random stream of initial values; training draws from stream 0.
 constexpr std::uint64_t kInitStream = 0x1217;
 
+constexpr double kSingular = 1e-6;  // of R: least by largest element of the diagonal
+
+using Matrix = Eigen::MatrixXd;
+using Floats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
 std::vector<float> random_field(const plugins::TensorDeclaration& tensor, std::uint64_t seed, bool normal) {
   const std::uint64_t site = hash_text(tensor.path);
   std::vector<float> field(static_cast<std::size_t>(tensor.shape.elements()));
@@ -28,21 +33,29 @@ std::vector<float> random_field(const plugins::TensorDeclaration& tensor, std::u
 
 }  // namespace
 
+// Q = A R^-1 costs half of the product of the reflections. In float64 it is far more exact than float32 can say, unless
+// A is next to singular.
 std::vector<float> orthogonal_matrix(std::int64_t rows, std::int64_t columns, double gain,
                                      const std::vector<float>& gaussian) {
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const bool wide = rows < columns;
-  const Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> source(gaussian.data(),
-                                                                                                       rows, columns);
-  Matrix tall = wide ? Matrix(source.cast<double>().transpose()) : Matrix(source.cast<double>());
-  const Eigen::HouseholderQR<Matrix> qr(tall);
-  Matrix q = qr.householderQ() * Matrix::Identity(tall.rows(), tall.cols());
-  for (Eigen::Index column = 0; column < q.cols(); ++column) {
-    if (qr.matrixQR()(column, column) < 0) q.col(column) *= -1;
+  const Eigen::Map<const Floats> source(gaussian.data(), rows, columns);
+  Matrix q = wide ? Matrix(source.cast<double>().transpose()) : Matrix(source.cast<double>());
+  Matrix factors = q;
+  const Eigen::HouseholderQR<Eigen::Ref<Matrix>> qr(factors);
+  const Eigen::VectorXd diagonal = factors.diagonal();
+  if (diagonal.cwiseAbs().minCoeff() > kSingular * diagonal.cwiseAbs().maxCoeff()) {
+    factors.topRows(q.cols()).triangularView<Eigen::Upper>().solveInPlace<Eigen::OnTheRight>(q);
+  } else {
+    q = qr.householderQ() * Matrix::Identity(q.rows(), q.cols());
   }
-  const Matrix result = wide ? Matrix(q.transpose()) : q;
+  for (Eigen::Index column = 0; column < q.cols(); ++column) q.col(column) *= diagonal[column] < 0 ? -gain : gain;
   std::vector<float> values(gaussian.size());
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(gain * result.data()[i]);
+  Eigen::Map<Floats> result(values.data(), rows, columns);
+  if (wide) {
+    result = q.transpose().cast<float>();
+  } else {
+    result = q.cast<float>();
+  }
   return values;
 }
 

@@ -15,14 +15,18 @@ std::size_t state_bytes(const graph::Executor& executor, const plugins::TensorDe
 }
 
 // The current values of the bank whose leaf has this name.
-Result<std::vector<float>> bank_values(graph::Executor& executor, const ParameterStore& parameters,
-                                       const std::string& leaf) {
+Result<void> copy_bank(graph::Executor& executor, const ParameterStore& parameters, const std::string& leaf,
+                       const graph::BufferPtr& to) {
   const auto bank = std::ranges::find(parameters.banks(), leaf, &Bank::name);
   if (bank == parameters.banks().end()) return Error{Code::internal, leaf, "is no bank a state could start from"};
-  std::vector<float> values(static_cast<std::size_t>(bank->shape().elements()));
-  auto done = executor.download(std::as_writable_bytes(std::span(values)), {bank->values, 0});
-  if (!done) return done.error();
-  return values;
+  std::vector<std::byte> values;
+  const auto* source = static_cast<const std::byte*>(bank->values->host_data());
+  if (source == nullptr) {
+    values.resize(bank->values->size_bytes());
+    if (auto done = executor.download(values, {bank->values, 0}); !done) return done;
+    source = values.data();
+  }
+  return executor.upload({to, 0}, {source, bank->values->size_bytes()});
 }
 
 }  // namespace
@@ -33,17 +37,20 @@ Result<void> StateStore::add(const std::vector<plugins::TensorDeclaration>& stat
     if (entries_.contains(state.path)) continue;
     auto buffer = executor_->allocate(state_bytes(*executor_, state));
     if (!buffer) return buffer.error();
-    Entry entry{state, *buffer};
-    if (auto done = initialise(entry, parameters, seed); !done) return done;
-    entries_.emplace(state.path, std::move(entry));
+    const Entry entry{state, *buffer};
+    const bool is_zero = state.initialiser.kind == CADDIE_INIT_ZEROS;  // as buffers are when they are made
+    if (!is_zero) {
+      if (auto done = initialise(entry, parameters, seed); !done) return done;
+    }
+    entries_.emplace(state.path, entry);
   }
   return {};
 }
 
 Result<void> StateStore::initialise(const Entry& entry, const ParameterStore& parameters, std::uint64_t seed) {
   const plugins::Initialiser& init = entry.declaration.initialiser;
-  const auto initial = init.kind == CADDIE_INIT_COPY ? bank_values(*executor_, parameters, init.copy)
-                                                     : initial_values(entry.declaration, seed);
+  if (init.kind == CADDIE_INIT_COPY) return copy_bank(*executor_, parameters, init.copy, entry.buffer);
+  const auto initial = initial_values(entry.declaration, seed);
   if (!initial) return initial.error();
   if (entry.declaration.dtype == graph::DType::i32) {
     const std::vector<std::int32_t> whole(initial->begin(), initial->end());

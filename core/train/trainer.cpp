@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/plugins/call.hpp"
+#include "core/train/initial_draw.hpp"
 #include "core/train/owners.hpp"
 
 namespace caddie::train {
@@ -68,8 +69,9 @@ Result<void> Trainer::prepare() {
   }
   if (auto done = check_group(*first, *last); !done) return done;
   if (auto done = make_store(*first, *last); !done) return done;
-  if (auto done = store_.initialise(options_.seed); !done) return done;
+  InitialDraw draw(store_.parameters(), options_.seed, options_.threads);  // while programs are compiled
   if (auto done = enter_phase(fraction(), 1); !done) return done;
+  if (auto done = store_.initialise(draw); !done) return done;
 
   std::vector<UpdateOwner> owners;
   for (const OptimizerEntry& optimizer : parts_.optimizers) owners.push_back(optimizer_owner(*optimizer.object));

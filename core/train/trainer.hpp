@@ -59,6 +59,7 @@ struct TrainerOptions {
   double budget_seconds = 0; // of training; 0: no limit
   double clip_norm = 0;
   std::uint64_t seed = 0;
+  int threads = 1;           // that draw initial values
   InertAllowance inert;
   std::string run_digest;    // checkpoints of another run are refused
 };

@@ -87,7 +87,7 @@ class Runner {
 
   [[nodiscard]] TrainStage train_stage() {
     return {executor_.get(), &manifest_, &*model_,      &objects_,  &*dataset_,
-            folder_,         train_key_, options_.group, devices_.get(), &reporter_};
+            folder_,         train_key_, options_.group, devices_.get(), thread_count(compute_), &reporter_};
   }
 
   Result<void> begin() {

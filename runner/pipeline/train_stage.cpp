@@ -152,6 +152,7 @@ train::TrainerOptions trainer_options(const TrainStage& stage) {
   if (manifest.budget.train_seconds > 0) options.budget_seconds = manifest.budget.train_seconds - manifest.budget.reserve_seconds;
   options.clip_norm = manifest.train.clip_norm;
   options.seed = static_cast<std::uint64_t>(manifest.seed);
+  options.threads = stage.threads;
   std::vector<std::string> globs;
   for (const manifest::AllowedInert& allowed : manifest.allow_inert) globs.push_back(allowed.what);
   options.inert = train::InertAllowance(std::move(globs));

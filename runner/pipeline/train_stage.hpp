@@ -45,6 +45,7 @@ struct TrainStage {
   std::string run_digest;            // the stage's key
   comm::ProcessGroup* group = nullptr;   // nullptr: one process; others than rank 0 write nothing
   comm::DeviceGroup* devices = nullptr;  // as in train::TrainerParts
+  int threads = 1;                       // of this process
   Reporter* reporter = nullptr;
 };
 

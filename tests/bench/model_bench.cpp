@@ -96,6 +96,7 @@ class Setting {
     stage_.manifest = &manifest_of();
     stage_.objects = &objects_;
     stage_.model = &model_;
+    stage_.threads = pipeline::thread_count(manifest_of().compute);
     return value_of(train::Trainer::make(*executor_, pipeline::trainer_parts(stage_, tokens_), pipeline::trainer_options(stage_)));
   }
 

@@ -109,6 +109,32 @@ TEST(Initialise, OrthogonalSignsComeFromTheGaussian) {
   EXPECT_NEAR(wide[1], 4, 1e-6);
 }
 
+TEST(Initialise, OrthogonalWhateverIsDrawn) {
+  const auto plane = orthogonal_matrix(3, 2, 1, {1, 2, 2, 4, -3, -6});
+  EXPECT_LT(distance_from_orthogonal(plane, 3, 2, 1), 1e-6);
+  EXPECT_LT(distance_from_orthogonal(orthogonal_matrix(2, 3, 2, std::vector<float>(6, 0.0f)), 2, 3, 2), 1e-6);
+  EXPECT_LT(distance_from_orthogonal(orthogonal_matrix(2, 2, 1, {1, 1, 1, 1 + 1e-5f}), 2, 2, 1), 1e-6);
+}
+
+// R = Q^T A is upper triangular and its diagonal is positive, which only one Q does.
+TEST(Initialise, OrthogonalIsTheFactorOfTheGaussian) {
+  const std::int64_t rows = 96;
+  const std::int64_t columns = 64;
+  const std::vector<float> gaussian = values(tensor("g", {rows, columns}, CADDIE_INIT_NORMAL, 0, 1));
+  const std::vector<float> q = orthogonal_matrix(rows, columns, 1, gaussian);
+  for (std::int64_t i = 0; i < columns; ++i) {
+    for (std::int64_t k = 0; k <= i; ++k) {
+      double r = 0;
+      for (std::int64_t row = 0; row < rows; ++row) {
+        r += static_cast<double>(q[static_cast<std::size_t>(row * columns + i)]) *
+             static_cast<double>(gaussian[static_cast<std::size_t>(row * columns + k)]);
+      }
+      if (k == i) EXPECT_GT(r, 0.1);
+      else EXPECT_NEAR(r, 0, 1e-5);
+    }
+  }
+}
+
 TEST(Initialise, AFunctionOfSeedAndPathAlone) {
   for (const int kind : {CADDIE_INIT_NORMAL, CADDIE_INIT_UNIFORM, CADDIE_INIT_ORTHOGONAL}) {
     const auto a = tensor("blocks.0.attn.q.weight", {8, 8}, kind, 0.5, 1);
