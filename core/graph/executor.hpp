@@ -109,7 +109,7 @@ class Executor {
   // Bytes an element of this type takes in buffers bound to programs of this executor (8 for f32 at Precision::f64).
   [[nodiscard]] virtual std::size_t element_bytes(DType type) const = 0;
 
-  virtual Result<BufferPtr> allocate(std::size_t bytes) = 0;
+  virtual Result<BufferPtr> allocate(std::size_t bytes) = 0;  // all zero
   virtual Result<void> upload(const BufferView& to, std::span<const std::byte> from) = 0;
   virtual Result<void> download(std::span<std::byte> to, const BufferView& from) = 0;
   virtual Result<void> synchronize() = 0;

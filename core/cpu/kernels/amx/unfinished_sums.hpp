@@ -35,7 +35,7 @@ struct SummedPart {
   const float* column_spreads = nullptr;
   bool has_last_level = false;
 
-  // 16 elements, but for the columns' scales: the sum over levels l of 2^(-8 l) times their sums, each exact in float32.
+  // 16 elements, but for the columns' scales: the sum of 2^(-8 l) times those of level l, each exact in float32.
   template <bool kHasLastLevel>
   CADDIE_INLINE F joined(std::int64_t row, std::int64_t j) const {
     const std::int32_t* levels = sums + row * LevelSums::kRow + j * digits::kDigits;
