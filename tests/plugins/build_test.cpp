@@ -85,6 +85,21 @@ TEST(Build, ABlockMayChangeHowParametersStart) {
   EXPECT_TRUE(result.effects.contains("halves"));
 }
 
+TEST(Build, AStateStartsAsAParameterOfItsShapeAndType) {
+  const std::vector<BlockInstance> blocks;
+  Build build({.layers = 1}, {}, &blocks);
+  build.set_instance("owner");
+  const graph::Value weight = build.declare_parameter(two_numbers());
+  caddie_tensor_spec state = two_numbers();
+  state.initialiser.kind = CADDIE_INIT_COPY;
+  state.initialiser.copy = weight;
+  EXPECT_NE(build.declare_state(state), 0u);
+  state.name = "whole";
+  state.dtype = CADDIE_I32;
+  EXPECT_EQ(build.declare_state(state), 0u);
+  EXPECT_NE(build.status().error().message().find("of a parameter of its shape and type"), std::string::npos);
+}
+
 TEST(Build, KeepsTheLastNoteOfAVisit) {
   const std::vector<BlockInstance> blocks;
   Build build({.layers = 1}, {}, &blocks);
