@@ -226,6 +226,8 @@ int main(int argc, char** argv) {
   bench_gemm(bench, 256, 1024, 256, false, false, false, 16);
   for (const bool narrow : {false, true}) {
     if (narrow && !takes_narrow(bench.factors)) break;
+    bench_attention(bench, 16, 256, 4, 2, 32, narrow);
+    bench_attention(bench, 16, 256, 4, 4, 32, narrow);
     bench_attention(bench, 8, 512, 4, 4, 64, narrow);
     bench_attention(bench, 8, 512, 8, 4, 64, narrow);
     bench_attention(bench, 2, 2048, 8, 4, 64, narrow);
