@@ -43,7 +43,7 @@ struct BatchSplit {
 };
 
 struct SplitRules {
-  std::int64_t tokens_of_slab = 512;  // at least, where the batch has as many
+  std::int64_t tokens_of_slab = 256;  // at least, where the batch has as many
 };
 
 // nullopt where the graph has no batch to split along, or its rows are not kept apart. Expects a simplified graph

@@ -56,7 +56,7 @@ struct Rows {
 };
 
 TEST(BatchSplit, ATrainingStepIsCutIntoSlabsOfTokens) {
-  const ModelSizes n{.batch = 4, .context = 256, .dim = 16, .heads = 2, .kv_heads = 1, .vocab = 32, .layers = 1};
+  const ModelSizes n{.batch = 4, .context = 128, .dim = 16, .heads = 2, .kv_heads = 1, .vocab = 32, .layers = 1};
   auto graph = SmallModel(n).training_step();
   ASSERT_TRUE(graph) << graph.error().message();
   const auto split = split_of(*graph);
@@ -116,7 +116,7 @@ TEST(BatchSplit, SumsGoOnAfterTheSlabs) {
 
 // Rows stay apart, the weights' gradients are sums over slabs.
 TEST(BatchSplit, LayerNormsAreCut) {
-  Rows r(6, 256);
+  Rows r(6, 128);
   const Value weight = r.graph.leaf(LeafKind::parameter, "weight", DType::f32, {8});
   const Value bias = r.graph.leaf(LeafKind::parameter, "bias", DType::f32, {8});
   const Value y = r.graph.emit(Op::layer_norm, {r.x, weight, bias});
@@ -189,7 +189,7 @@ TEST(BatchSplit, RowsThatAreMixedBeforeAProductAreNotCut) {
 }
 
 TEST(BatchSplit, TooFewTokensAreNotCut) {
-  Rows rows(4, 128);
+  Rows rows(4, 64);
   rows.graph.output("x", rows.x);
   EXPECT_FALSE(split_of(rows.graph));
 }

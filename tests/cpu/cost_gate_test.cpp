@@ -54,8 +54,8 @@ TEST(CostGate, ATrainingStepOfThePlainGpt) {
   ASSERT_TRUE(simple);
   const auto split = graph::split_batch(*simple);
   ASSERT_TRUE(split);
-  EXPECT_EQ(split->slabs, 8);
-  EXPECT_EQ(cost_of(split->body), (Cost{98, 251, 39, 40124})) << "one slab";
+  EXPECT_EQ(split->slabs, 16);
+  EXPECT_EQ(cost_of(split->body), (Cost{97, 148, 20, 21669})) << "one slab";
   EXPECT_EQ(cost_of(split->tail), (Cost{1, 0, 0, 0})) << "what follows all slabs";
   const auto update = bench::gpt_update_graph(sizes);
   ASSERT_TRUE(update);
