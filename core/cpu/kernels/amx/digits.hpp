@@ -200,7 +200,7 @@ inline void pack_lines(const float* source, std::int64_t ld, std::int64_t depth,
 
 constexpr std::int64_t kGroup = 8;  // tiles of lines whose part of a row is read while its page is at hand
 
-// Largest magnitudes of kCount times 16 lines whose numbers are `ld` apart.
+// Bits of the largest magnitudes of kGroup times 16 lines whose numbers are `ld` apart; kIsWhole: all are there.
 template <bool kIsWhole>
 CADDIE_INLINE void largest_of_lines(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines,
                                     __m512i (&largest)[kGroup]) {

@@ -23,8 +23,9 @@ constexpr std::int64_t kAhead = 3 * kStepBytes<1>;
 struct Beside {
   Prefetcher& soon;
   Prefetcher& next_b;
-  Prefetcher c;
-  Prefetcher read;  // by the epilogue
+  PartAhead c;
+  PartAhead read;  // by the epilogue
+  std::int64_t rows_in_step;
   UnfinishedPart& before;
 };
 
@@ -33,8 +34,8 @@ CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t st
   for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<1>, b += kStepBytes<1>) {
     beside.soon.step();
     beside.next_b.step();
-    beside.c.step();
-    beside.read.step();
+    beside.c.fetch(beside.rows_in_step);
+    beside.read.fetch(beside.rows_in_step);
     multiply_step<1, true>(a, b, a + kAhead);
     beside.before.step();
   }
@@ -67,7 +68,7 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
   const TileUnit unit;
   const std::int64_t steps = (depth + kDepth - 1) / kDepth;
   const std::int64_t panels = (rows + kPanel - 1) / kPanel;
-  const std::int64_t lines = (2 * kPanel + steps - 1) / most(steps, 1);  // enough for a part in float32
+  const std::int64_t rows_in_step = (kPanel + steps - 1) / most(steps, 1);
   const auto part_at = [&](std::int64_t i, std::int64_t j) {
     return Part{i, j, least(kPanel, rows - i), least(kPanel, columns - j)};
   };
@@ -91,9 +92,8 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
         if (accumulate) load_part(to, ldc, part);
       }
       if (!accumulate) clear_c();
-      multiply_panels(a, b, steps,
-                               {soon, next_b, Prefetcher::paced(part_of(c, ldc, touched), lines),
-                                Prefetcher::paced(read_by(epilogue, ldc, part), lines), before});
+      multiply_panels(a, b, steps, {soon, next_b, {c, ldc, touched}, PartAhead::read_by(epilogue, ldc, part), rows_in_step,
+                                    before});
       if constexpr (kIsWide) {
         if (only_sums && is_whole(part)) {
           store_c(to, ldc);
@@ -103,7 +103,7 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
       before.complete();
       turn = 1 - turn;
       store_c(sums[turn], kPanel);
-      before = {epilogue.at(i, j, ldc), finishing(sums[turn], to, ldc), part.height, part.width, lines};
+      before = {epilogue.at(i, j, ldc), finishing(sums[turn], to, ldc), part.height, part.width, 2 * rows_in_step};
     }
   }
   before.complete();

@@ -84,38 +84,20 @@ CADDIE_INLINE void multiply_all(const char* a, const char* last_a, const char* b
   _tile_dpbssd(3, 6, 7);
 }
 
-// Lines of C, or of what its epilogue reads, where a part will be: two of each row.
-struct Fetched {
-  const float* line = nullptr;
-  std::int64_t ld = 0;
-
-  CADDIE_INLINE static Fetched at(const float* matrix, std::int64_t ld, const Part& part) {
-    if (matrix == nullptr) return {};
-    return {matrix + part.i * ld + part.j, ld};
-  }
-  template <bool kIsWritten>
-  CADDIE_INLINE void rows(std::int64_t count) {
-    for (; count > 0; --count, line += ld) {
-      __builtin_prefetch(line, kIsWritten, 2);
-      __builtin_prefetch(line + kTile, kIsWritten, 2);
-    }
-  }
-};
-
 // What happens while two panels are multiplied.
 struct Beside {
   Prefetcher& soon;
   Prefetcher& next_b;
-  Fetched c;
-  Fetched read;  // by the epilogue
+  PartAhead c;
+  PartAhead read;  // by the epilogue
   std::int64_t rows_in_step;
   UnfinishedSums& before;
 
   CADDIE_INLINE void fetch() {
     soon.step();
     next_b.step();
-    c.rows<true>(rows_in_step);
-    if (read.line != nullptr) read.rows<false>(rows_in_step);
+    c.fetch(rows_in_step);
+    read.fetch(rows_in_step);
   }
 };
 
@@ -181,7 +163,6 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
   const std::int64_t steps = (depth + kDepth - 1) / kDepth;
   const std::int64_t panels = (rows + kRows - 1) / kRows;
   const std::int64_t rows_in_step = (kRows + most(steps, 1) - 1) / most(steps, 1);
-  const float* read = epilogue.slope_at != nullptr ? epilogue.slope_at : epilogue.addend;
   LevelSums sums[2];
   UnfinishedSums before(c, ldc, accumulate, epilogue, (rows_in_step + 1) / 2);
   int turn = 0;
@@ -195,8 +176,7 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     RowPanel a(packed_a, depth);
     for (std::int64_t i = 0; i < rows; i += kRows) {
       const Part part{i, j, least(kRows, rows - i), least(kColumns, columns - j)};
-      Beside beside{soon, next_b, Fetched::at(c, ldc, part), Fetched::at(read, ldc, part), rows_in_step,
-                    before};
+      Beside beside{soon, next_b, {c, ldc, part}, PartAhead::read_by(epilogue, ldc, part), rows_in_step, before};
       const bool with_last = largest_spread(a) * b_spread > digits::kMostSpread;
       turn = 1 - turn;
       if (with_last) {

@@ -197,8 +197,8 @@ CADDIE_INLINE void multiply_tiles(const char*& ahead) {
 // are loaded from L2 hold the unit up, half of the time if nothing is fetched.
 template <int kPlanes, bool kFetch = false>
 CADDIE_INLINE void multiply_step(const char* a, const char* b, const char* ahead = nullptr) {
-  constexpr int kProducts = kPlanes == 1 ? 4 : 24;
-  constexpr int kLines = kFetch ? static_cast<int>(kStepBytes<kPlanes> / 64) / kProducts : 0;
+  static_assert(kPlanes == 1 || !kFetch);
+  constexpr int kLines = kFetch ? kPlaneBytes / 64 / 4 : 0;
   if constexpr (kPlanes == 1) {
     load_a(a);
     load_b(b);

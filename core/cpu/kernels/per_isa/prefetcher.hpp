@@ -6,15 +6,12 @@
 
 namespace caddie::cpu::CADDIE_ISA {
 
-// Spreads the prefetches of an Upcoming over calls of step().
+// Spreads the prefetches of an Upcoming evenly over calls of step().
 class Prefetcher {
  public:
-  // Evenly over a number of calls.
-  Prefetcher(const Upcoming& memory, std::int64_t calls) : Prefetcher(memory, 0, memory.rows) {
-    per_call_ = (lines_ * rows_ + calls - 1) / calls;
-  }
-  // So many lines at every call.
-  static Prefetcher paced(const Upcoming& memory, std::int64_t per_call) { return {memory, per_call, memory.rows}; }
+  Prefetcher(const Upcoming& memory, std::int64_t calls)
+      : row_(memory.data), stride_(memory.stride), lines_((memory.bytes + kLine - 1) / kLine), rows_(memory.rows),
+        per_call_((lines_ * rows_ + calls - 1) / calls) {}
 
   CADDIE_INLINE void step() {
     for (std::int64_t i = 0; i < per_call_ && rows_ > 0; ++i) {
@@ -28,10 +25,6 @@ class Prefetcher {
   }
 
  private:
-  Prefetcher(const Upcoming& memory, std::int64_t per_call, std::int64_t rows)
-      : row_(memory.data), stride_(memory.stride), lines_((memory.bytes + kLine - 1) / kLine), rows_(rows),
-        per_call_(per_call) {}
-
   static constexpr std::int64_t kLine = 64;
   const char* row_;
   std::int64_t stride_;
