@@ -208,6 +208,22 @@ TEST_F(BindTest, PartsOfABufferAndUntiedOutputs) {
   EXPECT_EQ(y, (std::vector<float>{-1, -2, -3, -4}));
 }
 
+// States that start at zero are not written. Small memory comes from a heap that others have used, large from mappings.
+TEST(Executor, GivesZeroedMemory) {
+  for (const auto& executor : {make_cpu_executor({}), graph::make_reference_executor({})}) {
+    for (const std::size_t bytes : {std::size_t{1} << 12, std::size_t{4} << 20}) {
+      for (int time = 0; time < 2; ++time) {
+        const auto buffer = *executor->allocate(bytes);
+        std::vector<std::byte> seen(bytes, std::byte{1});
+        ASSERT_TRUE(executor->download(seen, {buffer, 0}));
+        EXPECT_TRUE(std::ranges::all_of(seen, [](std::byte byte) { return byte == std::byte{0}; })) << bytes;
+        std::ranges::fill(seen, std::byte{0xff});
+        ASSERT_TRUE(executor->upload({buffer, 0}, seen));
+      }
+    }
+  }
+}
+
 TEST(Executor, RefusesDoublePrecision) {
   Graph graph;
   graph.output("y", graph.leaf(LeafKind::input, "x", DType::f32, {4}));

@@ -92,8 +92,8 @@ CADDIE_INLINE void multiply_into(const float* packed_a, const float* packed_b, s
         if (accumulate) load_part(to, ldc, part);
       }
       if (!accumulate) clear_c();
-      multiply_panels(a, b, steps, {soon, next_b, {c, ldc, touched}, PartAhead::read_by(epilogue, ldc, part), rows_in_step,
-                                    before});
+      multiply_panels(a, b, steps,
+                      {soon, next_b, {c, ldc, touched}, PartAhead::read_by(epilogue, ldc, part), rows_in_step, before});
       if constexpr (kIsWide) {
         if (only_sums && is_whole(part)) {
           store_c(to, ldc);
