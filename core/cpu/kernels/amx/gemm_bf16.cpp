@@ -19,23 +19,11 @@ void pack_b(const Number* b, std::int64_t ldb, bool transposed, std::int64_t dep
 // How far ahead of its use A is fetched into L1: panels of A follow each other.
 constexpr std::int64_t kAhead = 3 * kStepBytes<1>;
 
-// What happens while two panels are multiplied.
-struct Beside {
-  Prefetcher& soon;
-  Prefetcher& next_b;
-  PartAhead c;
-  PartAhead read;  // by the epilogue
-  std::int64_t rows_in_step;
-  UnfinishedPart& before;
-};
-
 // The unit's C += panel of A * panel of B.
-CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps, Beside beside) {
+CADDIE_INLINE void multiply_panels(const char* a, const char* b, std::int64_t steps,
+                                   Beside<UnfinishedPart> beside) {
   for (std::int64_t step = 0; step < steps; ++step, a += kStepBytes<1>, b += kStepBytes<1>) {
-    beside.soon.step();
-    beside.next_b.step();
-    beside.c.fetch(beside.rows_in_step);
-    beside.read.fetch(beside.rows_in_step);
+    beside.fetch();
     multiply_step<1, true>(a, b, a + kAhead);
     beside.before.step();
   }

@@ -1,7 +1,6 @@
 // Matrix products in float32 on the tile unit, by digits (digits.hpp).
 #include "core/cpu/kernels/amx/gemm_parts.hpp"
 #include "core/cpu/kernels/amx/unfinished_sums.hpp"
-#include "core/cpu/kernels/per_isa/prefetcher.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 namespace {
@@ -84,27 +83,11 @@ CADDIE_INLINE void multiply_all(const char* a, const char* last_a, const char* b
   _tile_dpbssd(3, 6, 7);
 }
 
-// What happens while two panels are multiplied.
-struct Beside {
-  Prefetcher& soon;
-  Prefetcher& next_b;
-  PartAhead c;
-  PartAhead read;  // by the epilogue
-  std::int64_t rows_in_step;
-  UnfinishedSums& before;
-
-  CADDIE_INLINE void fetch() {
-    soon.step();
-    next_b.step();
-    c.fetch(rows_in_step);
-    read.fetch(rows_in_step);
-  }
-};
-
 constexpr int kSumStride = LevelSums::kRow * 4;
+using BesideSums = Beside<UnfinishedSums>;
 
 // The sums of a part from usual digits.
-CADDIE_INLINE void sum_usual(const RowPanel& a, const ColumnPanel& b, Beside& beside, LevelSums& sums) {
+CADDIE_INLINE void sum_usual(const RowPanel& a, const ColumnPanel& b, BesideSums& beside, LevelSums& sums) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -125,7 +108,7 @@ CADDIE_INLINE void sum_usual(const RowPanel& a, const ColumnPanel& b, Beside& be
 }
 
 // From all digits.
-[[gnu::noinline]] void sum_all(const RowPanel& a, const ColumnPanel& b, Beside& beside, LevelSums& sums) {
+[[gnu::noinline]] void sum_all(const RowPanel& a, const ColumnPanel& b, BesideSums& beside, LevelSums& sums) {
   for (std::int64_t half = 0; half < 2; ++half) {
     _tile_zero(0);
     _tile_zero(1);
@@ -176,7 +159,8 @@ void multiply(const float* packed_a, const float* packed_b, std::int64_t panel_s
     RowPanel a(packed_a, depth);
     for (std::int64_t i = 0; i < rows; i += kRows) {
       const Part part{i, j, least(kRows, rows - i), least(kColumns, columns - j)};
-      Beside beside{soon, next_b, {c, ldc, part}, PartAhead::read_by(epilogue, ldc, part), rows_in_step, before};
+      BesideSums beside{soon,         next_b, {c, ldc, part}, PartAhead::read_by(epilogue, ldc, part),
+                        rows_in_step, before};
       const bool with_last = largest_spread(a) * b_spread > digits::kMostSpread;
       turn = 1 - turn;
       if (with_last) {

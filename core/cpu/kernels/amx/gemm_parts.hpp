@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/cpu/kernels/amx/tile_unit.hpp"
-#include "core/cpu/kernels/tables.hpp"
+#include "core/cpu/kernels/per_isa/prefetcher.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 
@@ -44,6 +44,24 @@ class PartAhead {
   const char* row_ = nullptr;
   std::int64_t stride_ = 0;
   std::int64_t second_line_ = 0;  // from the first: 64 bytes, or none
+};
+
+// What happens while two panels are multiplied: memory is fetched, and the part before is finished.
+template <class Unfinished>
+struct Beside {
+  Prefetcher& soon;
+  Prefetcher& next_b;
+  PartAhead c;
+  PartAhead read;  // by the epilogue
+  std::int64_t rows_in_step;
+  Unfinished& before;
+
+  CADDIE_INLINE void fetch() {
+    soon.step();
+    next_b.step();
+    c.fetch(rows_in_step);
+    read.fetch(rows_in_step);
+  }
 };
 
 }  // namespace caddie::cpu::CADDIE_ISA
