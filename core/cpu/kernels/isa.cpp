@@ -5,27 +5,33 @@
 
 #include "core/cpu/kernels/tables.hpp"
 
-#if defined(CADDIE_X86) && defined(__linux__)
+#if defined(CADDIE_X86)
+#include <cpuid.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cpuid.h>
+#endif
 #endif
 
 namespace caddie::cpu {
 namespace {
 
 #if defined(CADDIE_X86)
+bool has_pairs() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kVectorBf16 = 1U << 5;  // in eax of leaf 7.1
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kVectorBf16) != 0;
+}
+
 // The kernel grants the tile unit's state to a process that asks.
 bool has_tiles() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kTileBf16 = 1U << 22, kTile = 1U << 24, kTileInt8 = 1U << 25;  // in edx of leaf 7
-  constexpr unsigned kVectorInt8 = 1U << 11, kVectorBf16 = 1U << 5;
+  constexpr unsigned kVectorInt8 = 1U << 11;
   constexpr unsigned kTiles = kTileBf16 | kTile | kTileInt8;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTiles) != kTiles) return false;
   if ((c & kVectorInt8) == 0) return false;
-  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0 || (a & kVectorBf16) == 0) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
@@ -41,14 +47,25 @@ std::vector<Isa> detect() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl")) {
     found.push_back(Isa::avx512);
-    if (has_tiles()) found.push_back(Isa::amx);
+    if (has_pairs()) {
+      found.push_back(Isa::avx512_bf16);
+      if (has_tiles()) found.push_back(Isa::amx);
+    }
   }
 #endif
   return found;
 }
 
+Isa fastest() {
+  const Isa widest = available_isas().back();
+#if defined(CADDIE_X86)
+  if (widest == Isa::avx512_bf16 && !__builtin_cpu_is("amd")) return Isa::avx512;
+#endif
+  return widest;
+}
+
 std::atomic<Isa>& active() {
-  static std::atomic<Isa> isa{available_isas().back()};
+  static std::atomic<Isa> isa{fastest()};
   return isa;
 }
 
@@ -57,6 +74,7 @@ std::atomic<Isa>& active() {
 const char* name(Isa isa) {
   switch (isa) {
     case Isa::amx: return "amx";
+    case Isa::avx512_bf16: return "avx512_bf16";
     case Isa::avx512: return "avx512";
     case Isa::avx2: return "avx2";
     case Isa::portable: break;
@@ -80,6 +98,13 @@ bool set_active_isa(Isa isa) {
 
 const KernelTable& kernels() {
 #if defined(CADDIE_X86)
+  static const KernelTable pairs_table = [] {
+    KernelTable table = avx512::table;
+    table.gemm_bf16 = &avx512_bf16::gemm_bf16_table;
+    table.attention_bf16 = &avx512_bf16::attention_bf16_table;
+    table.rows = &avx512_bf16::row_table;
+    return table;
+  }();
   static const KernelTable amx_table = [] {
     KernelTable table = avx512::table;
     table.gemm = &amx::gemm_table;
@@ -93,10 +118,12 @@ const KernelTable& kernels() {
   switch (active_isa()) {
 #if defined(CADDIE_X86)
     case Isa::amx: return amx_table;
+    case Isa::avx512_bf16: return pairs_table;
     case Isa::avx512: return avx512::table;
     case Isa::avx2: return avx2::table;
 #else
     case Isa::amx:
+    case Isa::avx512_bf16:
     case Isa::avx512:
     case Isa::avx2:
 #endif

@@ -130,6 +130,11 @@ struct KernelTable {
 namespace portable { extern const KernelTable table; }
 namespace avx2 { extern const KernelTable table; }
 namespace avx512 { extern const KernelTable table; }
+namespace avx512_bf16 {
+extern const GemmTable gemm_bf16_table;
+extern const AttentionTable attention_bf16_table;
+extern const RowTable row_table;
+}  // namespace avx512_bf16
 namespace amx {
 extern const GemmTable gemm_table;
 extern const GemmTable gemm_bf16_table;

@@ -12,6 +12,7 @@ const StripTable& table() {
   switch (active_isa()) {
 #if defined(CADDIE_X86)
     case Isa::amx:
+    case Isa::avx512_bf16:
     case Isa::avx512: return avx512::strip_table;
     case Isa::avx2: return avx2::strip_table;
 #endif

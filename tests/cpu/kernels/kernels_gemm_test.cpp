@@ -271,7 +271,7 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
 
 // Operands and results in bfloat16: the product of the very numbers, rounded once at the end.
 TEST_P(GemmTest, NarrowOperandsAndResults) {
-  if (!takes_narrow(Factors::bf16)) GTEST_SKIP() << "only the tile unit takes bfloat16 numbers";
+  if (!takes_narrow(Factors::bf16)) GTEST_SKIP() << "this instruction set takes no bfloat16 numbers";
   for (const Case& what :
        {Case{.m = 70, .n = 90, .k = 50, .slack = 3}, Case{.m = 33, .n = 64, .k = 1000, .ta = true, .tb = true},
         Case{.m = 600, .n = 48, .k = 64, .ta = true, .packed = true},

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/cpu/kernels/factors.hpp"
+#include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/isa.hpp"
 #include "core/cpu/thread_pool.hpp"
 
@@ -67,9 +68,7 @@ inline std::vector<float> widened(const std::vector<std::uint16_t>& halves) {
 }
 
 // What the kernels make of a factor.
-inline float as_factor(float x, Factors factors) {
-  return factors == Factors::bf16 && active_isa() == Isa::amx ? to_bf16(x) : x;
-}
+inline float as_factor(float x, Factors factors) { return takes_narrow(factors) ? to_bf16(x) : x; }
 
 // Norm of the difference over that of what is wanted.
 inline double distance(const std::vector<float>& got, const std::vector<double>& want) {

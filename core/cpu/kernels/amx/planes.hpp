@@ -12,6 +12,7 @@
 
 #include "core/cpu/kernels/amx/tile_unit.hpp"
 #include "core/cpu/kernels/per_isa/prefetcher.hpp"
+#include "core/cpu/kernels/per_isa/words.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 
@@ -42,18 +43,11 @@ CADDIE_INLINE __m512 rest_of(__m512 x) {
   return _mm512_maskz_sub_ps(finite, x, cut(x));
 }
 
-CADDIE_INLINE __m512i rounded(__m512 a, __m512 b) {  // a, then b
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
-}
-
 // Two vectors in bfloat16 as pairs: lane j is (a[j], b[j]). With several planes this is the first.
 template <int kPlanes>
 CADDIE_INLINE __m512i pairs(__m512 a, __m512 b) {
   if constexpr (kPlanes == 1) {
-    alignas(64) static constexpr std::uint16_t kInTurn[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
-                                                              21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
-                                                              11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), rounded(a, b));
+    return reinterpret_cast<__m512i>(Bfloat16Word::pairs(reinterpret_cast<F>(a), reinterpret_cast<F>(b)));
   } else {
     const __m512i low = _mm512_maskz_srli_epi32(0xffff, _mm512_castps_si512(a), 16);  // masked: GCC 12 warns otherwise
     return _mm512_or_si512(low, _mm512_castps_si512(cut(b)));
@@ -63,7 +57,7 @@ CADDIE_INLINE __m512i pairs(__m512 a, __m512 b) {
 template <int kPlanes>
 CADDIE_INLINE __m512i in_order(__m512 a, __m512 b) {
   if constexpr (kPlanes == 1) {
-    return rounded(a, b);
+    return reinterpret_cast<__m512i>(Bfloat16Word::in_order(reinterpret_cast<F>(a), reinterpret_cast<F>(b)));
   } else {
     alignas(64) static constexpr std::uint16_t kOdd[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
                                                            23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,

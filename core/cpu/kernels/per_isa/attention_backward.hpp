@@ -11,38 +11,52 @@ namespace caddie::cpu::CADDIE_ISA::attention {
 
 constexpr std::int64_t kBlockPanels = 2;
 constexpr std::int64_t kBlock = kBlockPanels * kPanel;  // queries at a time
+template <class Word>
+constexpr std::int64_t kRowWords = kBlock / Word::kNumbers;  // of a key's weights of the block
 
+template <class Word>
 struct BackwardSpace {
+  static constexpr bool kInPlace = Word::kNumbers == 1;
+
   BackwardSpace(const AttentionShape& s, float* base)
       : carver(base),
-        keys(carver.take(padded_rows(s.keys) * s.dim)),
-        values(carver.take(padded_rows(s.keys) * s.dim)),
-        keys_t(carver.take(padded_rows(s.dim) * s.keys)),
+        keys(carver.take(padded_rows(s.keys) * words_of<Word>(s.dim))),
+        values(carver.take(padded_rows(s.keys) * words_of<Word>(s.dim))),
+        keys_t(carver.take(padded_rows(s.dim) * words_of<Word>(s.keys))),
         dk(carver.take(s.keys * padded_columns(s.dim))),
         dv(carver.take(s.keys * padded_columns(s.dim))),
-        query_t(carver.take(kBlock * s.dim)),
-        dy_t(carver.take(kBlock * s.dim)),
-        query(carver.take(kBlock * padded_columns(s.dim))),
-        dy(carver.take(kBlock * padded_columns(s.dim))),
+        query_t(carver.take(kBlock * words_of<Word>(s.dim))),
+        dy_t(carver.take(kBlock * words_of<Word>(s.dim))),
+        query(carver.take(kRowWords<Word> * padded_columns(s.dim))),
+        dy(carver.take(kRowWords<Word> * padded_columns(s.dim))),
         dq_t(carver.take(kBlock * s.dim)),
-        probabilities(carver.take(kKeyTile * kBlock)),
-        slopes(carver.take(kKeyTile * kBlock)) {}
+        scores(carver.take(kKeyTile * kBlock)),
+        products(carver.take(kKeyTile * kBlock)),
+        probabilities(kInPlace ? scores : carver.take(kKeyTile * kRowWords<Word>)),
+        slopes(kInPlace ? products : carver.take(kKeyTile * kRowWords<Word>)),
+        slopes_t(kInPlace ? products : carver.take(words_of<Word>(kKeyTile) * kBlock)) {}
   Carver carver;
-  float* keys;           // K [keys][dim], packed left-hand side
-  float* values;         // V [keys][dim], packed left-hand side
-  float* keys_t;         // K^T [dim][keys], packed left-hand side
+  float* keys;           // K, rows of A
+  float* values;         // V, rows of A
+  float* keys_t;         // K^T, rows of A
   float* dk;             // [keys][padded dim]
   float* dv;             // [keys][padded dim]
-  float* query_t;        // [panel][dim][kPanel], times scale * log2(e)
-  float* dy_t;           // [panel][dim][kPanel]
-  float* query;          // packed right-hand side [kBlock][dim]
-  float* dy;             // packed right-hand side [kBlock][dim]
+  float* query_t;        // Q^T of each panel of the block, columns of B
+  float* dy_t;           // dY^T, columns of B
+  float* query;          // Q [kBlock][dim], columns of B
+  float* dy;             // dY [kBlock][dim], columns of B
   float* dq_t;           // [dim][kBlock]
-  float* probabilities;  // [kKeyTile][kBlock]
-  float* slopes;         // [kKeyTile][kBlock], dS
+  float* scores;         // K Q^T [kKeyTile][kBlock]
+  float* products;       // V dY^T [kKeyTile][kBlock]
+  float* probabilities;  // P^T [kKeyTile][kRowWords]: the scores' memory if it fits, as below
+  float* slopes;         // dS^T [kKeyTile][kRowWords]
+  float* slopes_t;       // dS^T [words of kKeyTile][kBlock]
 };
 
-inline std::int64_t backward_floats(const AttentionShape& s) { return BackwardSpace(s, nullptr).carver.used(); }
+template <class Word>
+std::int64_t backward_floats(const AttentionShape& s) {
+  return BackwardSpace<Word>(s, nullptr).carver.used();
+}
 
 // A block of queries of one head.
 struct Block {
@@ -52,91 +66,174 @@ struct Block {
   alignas(64) float delta[kBlock];
 };
 
-inline void load_block(const AttentionBackward& args, const BackwardSpace& space, std::int64_t batch, std::int64_t head,
-                       Block& block) {
+template <class Word>
+inline void load_block(const AttentionBackward& args, const BackwardSpace<Word>& space, std::int64_t batch,
+                       std::int64_t head, Block& block) {
   const AttentionShape& s = args.shape;
-  const float* q = head_of(args.q, batch, head) + block.first * args.q.position_stride;
-  const float* dy = head_of(args.dy, batch, head) + block.first * args.dy.position_stride;
-  for (std::int64_t p = 0; p < kBlockPanels; ++p) {
-    const std::int64_t count = most(0, least(kPanel, block.count - p * kPanel));
-    if (count == 0) break;
-    transpose_in(q + p * kPanel * args.q.position_stride, args.q.position_stride, count, s.dim, s.scale * kLog2E,
-                 space.query_t + p * kPanel * s.dim);
-    transpose_in(dy + p * kPanel * args.dy.position_stride, args.dy.position_stride, count, s.dim, 1.0F,
-                 space.dy_t + p * kPanel * s.dim);
-  }
-  gemm_table.pack_b(q, args.q.position_stride, false, block.count, s.dim, space.query);
-  gemm_table.pack_b(dy, args.dy.position_stride, false, block.count, s.dim, space.dy);
+  const std::int64_t q = place_of(args.q, batch, block.first, head);
+  const std::int64_t dy = place_of(args.dy, batch, block.first, head);
+  pack_right<Word>(args.q, q, true, block.count, s.dim, space.query_t);
+  pack_right<Word>(args.dy, dy, true, block.count, s.dim, space.dy_t);
+  pack_right<Word>(args.q, q, false, block.count, s.dim, space.query);
+  pack_right<Word>(args.dy, dy, false, block.count, s.dim, space.dy);
   for (std::int64_t t = 0; t < kBlock; ++t) {
     block.lse2[t] = block.delta[t] = 0.0F;
     if (t < block.count) load_row_numbers(args, batch, head, block.first + t, block.lse2[t], block.delta[t]);
   }
 }
 
-// Scores and dY.V of one panel and tile -> P and dS in place.
-template <bool kMasked>
-CADDIE_INLINE void slopes_of_panel(const Mask& mask, const Block& block, std::int64_t panel, std::int64_t key,
-                                   std::int64_t count, float* probabilities, float* slopes) {
-  for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-    const std::int64_t column = panel * kPanel + v * kLanes;
-    const F lse2 = load(block.lse2 + column);
-    const F delta = load(block.delta + column);
-    for (std::int64_t j = 0; j < count; ++j) {
-      float* p = probabilities + j * kBlock + column;
-      float* s = slopes + j * kBlock + column;
-      F probability = exp2_nonpositive(load(p) - lse2);
-      F slope = probability * (load(s) - delta);
-      if constexpr (kMasked) {
-        const I seen = mask.lanes(key + j, v);
-        probability = select(seen, probability, F{});
-        slope = select(seen, slope, F{});
-      }
-      store(p, probability);
-      store(s, slope);
+// Of one key and one panel of queries.
+struct Weights {
+  F probability[kPanelVectors];
+  F slope[kPanelVectors];
+};
+
+// Scores and dY.V of one panel and `count` keys of a tile, from `first` (even) on -> P and dS.
+template <class Word>
+class SlopesOfPanel {
+ public:
+  CADDIE_INLINE SlopesOfPanel(const BackwardSpace<Word>& space, const Mask& mask, const Block& block,
+                              std::int64_t panel, float scale)
+      : space_(space), mask_(mask), column_(panel * kPanel), factor_(splat(scale * kLog2E)) {
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+      lse2_[v] = load(block.lse2 + column_ + v * kLanes);
+      delta_[v] = load(block.delta + column_ + v * kLanes);
     }
   }
-}
 
-inline void clear_panel(std::int64_t panel, std::int64_t count, float* block) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    for (std::int64_t v = 0; v < kPanelVectors; ++v) store(block + j * kBlock + panel * kPanel + v * kLanes, F{});
+  // `key`: of which tile, for masks.
+  template <bool kMasked>
+  CADDIE_INLINE void make(std::int64_t key, std::int64_t first, std::int64_t end) const {
+    for (std::int64_t j = first; j < end; j += Word::kNumbers) {
+      const Weights weights = of<kMasked>(key, j);
+      store_row(weights, j);
+      if constexpr (Word::kNumbers == 2) {
+        const Weights next = j + 1 < end ? of<kMasked>(key, j + 1) : Weights{};
+        if (j + 1 < kKeyTile) store_row(next, j + 1);
+        for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+          store(space_.slopes_t + j / 2 * kBlock + column_ + v * kLanes,
+                Word::pairs(weights.slope[v], next.slope[v]));
+        }
+      }
+    }
+  }
+
+ private:
+  template <bool kMasked>
+  CADDIE_INLINE Weights of(std::int64_t key, std::int64_t j) const {
+    Weights w;
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+      const std::int64_t at = j * kBlock + column_ + v * kLanes;
+      w.probability[v] = exp2_weight(Word{}, fma(load(space_.scores + at), factor_, F{} - lse2_[v]));
+      w.slope[v] = w.probability[v] * (load(space_.products + at) - delta_[v]);
+      if constexpr (kMasked) {
+        const I seen = mask_.lanes(key + j, v);
+        w.probability[v] = select(seen, w.probability[v], F{});
+        w.slope[v] = select(seen, w.slope[v], F{});
+      }
+    }
+    return w;
+  }
+
+  CADDIE_INLINE void store_row(const Weights& w, std::int64_t j) const {
+    const std::int64_t at = j * kRowWords<Word> + column_ / Word::kNumbers;
+    if constexpr (Word::kNumbers == 2) {
+      static_assert(kPanelVectors == 2);
+      store(space_.probabilities + at, Word::in_order(w.probability[0], w.probability[1]));
+      store(space_.slopes + at, Word::in_order(w.slope[0], w.slope[1]));
+    } else {
+      for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+        store(space_.probabilities + at + v * kLanes, w.probability[v]);
+        store(space_.slopes + at + v * kLanes, w.slope[v]);
+      }
+    }
+  }
+
+  const BackwardSpace<Word>& space_;
+  const Mask& mask_;
+  std::int64_t column_;
+  F factor_;
+  F lse2_[kPanelVectors];
+  F delta_[kPanelVectors];
+};
+
+// Rows [first, end) of a panel's weights.
+template <class Word>
+inline void clear_rows(std::int64_t panel, std::int64_t first, std::int64_t end, float* weights) {
+  for (std::int64_t j = first; j < end; ++j) {
+    float* row = weights + j * kRowWords<Word> + panel * kPanel / Word::kNumbers;
+    for (std::int64_t i = 0; i < kPanel / Word::kNumbers; i += kLanes) store(row + i, F{});
   }
 }
 
-// out[count keys][padded dim] += weights[keys][kBlock] * rows[queries][dim].
+// out[count keys][padded dim] += weights[keys][queries] * rows[queries][dim].
+template <class Word>
 inline void add_rows(const float* weights, std::int64_t count, std::int64_t queries, const float* rows,
                      std::int64_t dim, float* out) {
   const std::int64_t ld = padded_columns(dim);
+  const std::int64_t words = words_of<Word>(queries);
   for (std::int64_t d = 0; d < dim; d += kTileColumns) {
     const bool wide = dim - d > kLanes;
     // The accumulators are padded, so whole vectors may be written.
-    TileArgs t{queries, weights, 0, rows + d * queries, kTileColumns, out + d, ld, kLanes, nullptr};
+    TileArgs t{words, weights, 0, rows + d * words, kTileColumns, out + d, ld, kLanes, nullptr};
     for (std::int64_t j = 0; j < count; j += kTileRows) {
       const std::int64_t height = least(kTileRows, count - j);
       if (wide) {
-        tile_rows<2, kBlock, Old::add>(height, t);
+        tile_rows<Word, 2, kRowWords<Word>, Old::add>(height, t);
       } else {
-        tile_rows<1, kBlock, Old::add>(height, t);
+        tile_rows<Word, 1, kRowWords<Word>, Old::add>(height, t);
       }
-      t.a += kTileRows * kBlock;
+      t.a += kTileRows * kRowWords<Word>;
       t.c += kTileRows * ld;
     }
   }
 }
 
 // dq_t[dim][panel] += K^T[dim][keys] * slopes[keys][panel].
-inline void add_query_slopes(const BackwardSpace& space, const AttentionShape& s, std::int64_t panel, std::int64_t key,
-                             std::int64_t count) {
-  TileArgs t{count, space.keys_t + key * kTileRows, kTileRows, space.slopes + panel * kPanel, kBlock,
-             space.dq_t + panel * kPanel, kBlock, kLanes, nullptr};
+template <class Word>
+inline void add_query_slopes(const BackwardSpace<Word>& space, const AttentionShape& s, std::int64_t panel,
+                             std::int64_t key, std::int64_t count) {
+  TileArgs t{words_of<Word>(count),
+             space.keys_t + key / Word::kNumbers * kTileRows,
+             kTileRows,
+             space.slopes_t + panel * kPanel,
+             kBlock,
+             space.dq_t + panel * kPanel,
+             kBlock,
+             kLanes,
+             nullptr};
   for (std::int64_t d = 0; d < s.dim; d += kTileRows) {
-    tile_rows<kPanelVectors, 0, Old::add>(least(kTileRows, s.dim - d), t);
-    t.a += kTileRows * s.keys;
+    tile_rows<Word, kPanelVectors, 0, Old::add>(least(kTileRows, s.dim - d), t);
+    t.a += kTileRows * words_of<Word>(s.keys);
     t.c += kTileRows * kBlock;
   }
 }
 
-inline void backward_block(const AttentionBackward& args, const BackwardSpace& space, std::int64_t batch,
+// What a panel of queries has to do with `keys` keys of a tile: weights, and what is added to the slopes of the queries.
+template <class Word>
+inline void backward_panel(const AttentionShape& s, const BackwardSpace<Word>& space, const Block& block,
+                           const Mask& mask, std::int64_t panel, std::int64_t key, std::int64_t keys,
+                           Mask::Tile seen) {
+  const std::int64_t words = words_of<Word>(s.dim);
+  const std::int64_t shown = seen == Mask::Tile::hidden ? 0 : most(0, least(keys, mask.keys_end() - key));
+  if (shown > 0) {
+    panel_product<Word>(space.keys + key * words, shown, words, space.query_t + panel * kPanel * words,
+                        space.scores + panel * kPanel, kBlock);
+    panel_product<Word>(space.values + key * words, shown, words, space.dy_t + panel * kPanel * words,
+                        space.products + panel * kPanel, kBlock);
+    std::int64_t clear = seen == Mask::Tile::partly ? mask.clear_keys(key, shown) : shown;
+    if (clear < shown) clear -= clear % Word::kNumbers;
+    const SlopesOfPanel<Word> slopes(space, mask, block, panel, s.scale);
+    slopes.template make<false>(key, 0, clear);
+    slopes.template make<true>(key, clear, shown);
+    add_query_slopes(space, s, panel, key, shown);
+  }
+  clear_rows<Word>(panel, shown, keys, space.probabilities);
+  clear_rows<Word>(panel, shown, keys, space.slopes);
+}
+
+template <class Word>
+inline void backward_block(const AttentionBackward& args, const BackwardSpace<Word>& space, std::int64_t batch,
                            std::int64_t head, Block& block) {
   const AttentionShape& s = args.shape;
   load_block(args, space, batch, head, block);
@@ -156,38 +253,24 @@ inline void backward_block(const AttentionBackward& args, const BackwardSpace& s
     }
     if (!any_seen) continue;
     for (std::int64_t p = 0; p < kBlockPanels; ++p) {
-      float* probabilities = space.probabilities;
-      float* slopes = space.slopes;
-      const std::int64_t shown = seen[p] == Mask::Tile::hidden ? 0 : most(0, least(keys, masks[p].keys_end() - key));
-      if (shown > 0) {
-        panel_product(space.keys + key * s.dim, shown, s.dim, space.query_t + p * kPanel * s.dim,
-                      probabilities + p * kPanel, kBlock);
-        panel_product(space.values + key * s.dim, shown, s.dim, space.dy_t + p * kPanel * s.dim, slopes + p * kPanel,
-                      kBlock);
-        const std::int64_t clear = seen[p] == Mask::Tile::partly ? masks[p].clear_keys(key, shown) : shown;
-        slopes_of_panel<false>(masks[p], block, p, key, clear, probabilities, slopes);
-        slopes_of_panel<true>(masks[p], block, p, key + clear, shown - clear, probabilities + clear * kBlock,
-                              slopes + clear * kBlock);
-        add_query_slopes(space, s, p, key, shown);
-      }
-      clear_panel(p, keys - shown, probabilities + shown * kBlock);
-      clear_panel(p, keys - shown, slopes + shown * kBlock);
+      backward_panel(s, space, block, masks[p], p, key, keys, seen[p]);
     }
     const std::int64_t ld = padded_columns(s.dim);
-    add_rows(space.probabilities, keys, block.count, space.dy, s.dim, space.dv + key * ld);
-    add_rows(space.slopes, keys, block.count, space.query, s.dim, space.dk + key * ld);
+    add_rows<Word>(space.probabilities, keys, block.count, space.dy, s.dim, space.dv + key * ld);
+    add_rows<Word>(space.slopes, keys, block.count, space.query, s.dim, space.dk + key * ld);
   }
   transpose_out(space.dq_t, kBlock, block.count, s.dim, s.scale, args.dq,
                 place_of(args.dq, batch, block.first, head));
 }
 
-inline void backward_pair(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
+template <class Word>
+void backward(const AttentionBackward& args, std::int64_t batch, std::int64_t kv_head, float* base) {
   const AttentionShape& s = args.shape;
-  const BackwardSpace space(s, base);
-  const float* k = head_of(args.k, batch, kv_head);
-  gemm_table.pack_a(k, args.k.position_stride, false, s.keys, s.dim, space.keys);
-  gemm_table.pack_a(k, args.k.position_stride, true, s.dim, s.keys, space.keys_t);
-  gemm_table.pack_a(head_of(args.v, batch, kv_head), args.v.position_stride, false, s.keys, s.dim, space.values);
+  const BackwardSpace<Word> space(s, base);
+  const std::int64_t k = place_of(args.k, batch, 0, kv_head);
+  pack_left<Word>(args.k, k, false, s.keys, s.dim, space.keys);
+  pack_left<Word>(args.k, k, true, s.keys, s.dim, space.keys_t);
+  pack_left<Word>(args.v, place_of(args.v, batch, 0, kv_head), false, s.keys, s.dim, space.values);
   for (std::int64_t i = 0; i < s.keys * padded_columns(s.dim); i += kLanes) {
     store(space.dk + i, F{});
     store(space.dv + i, F{});

@@ -1,9 +1,9 @@
 // The register-blocked heart of every matrix product: a tile of kRows x (kVectors * kLanes) of C kept in registers
-// while k runs. Each element of C is one chain of multiply-adds in the order of k, whatever the tile around it; this is
-// why results do not depend on how rows and columns are dealt to threads.
+// while the words of the depth (words.hpp) run. Each element of C is one chain of multiply-adds in their order, whatever
+// the tile around it; this is why results do not depend on how rows and columns are dealt to threads.
 #pragma once
 
-#include "core/cpu/kernels/per_isa/simd.hpp"
+#include "core/cpu/kernels/per_isa/words.hpp"
 
 namespace caddie::cpu::CADDIE_ISA {
 
@@ -19,10 +19,10 @@ constexpr int kTileColumns = kTileVectors * kLanes;
 enum class Old { overwrite, add, scale_and_add };
 
 struct TileArgs {
-  std::int64_t depth;       // length of the sums; 0 is allowed
-  const float* a;           // element (i, k) at a[i + k * a_stride], or a[i * kRowStride + k]
+  std::int64_t words;       // of the depth; 0 is allowed
+  const float* a;           // word (i, w) at a[i + w * a_stride], or a[i * kRowStride + w]
   std::int64_t a_stride;    // ignored when kRowStride > 0
-  const float* b;           // vectors of kTileColumns at b + k * b_stride, all readable
+  const float* b;           // vectors of kTileColumns words at b + w * b_stride, all readable
   std::int64_t b_stride;
   float* c;
   std::int64_t ldc;
@@ -30,18 +30,14 @@ struct TileArgs {
   const float* scale;       // Old::scale_and_add: C <- C * scale[column] + product
 };
 
-// kRowStride 0: A is stored k-major (packed panels, transposed sources); else row-major with that constant stride.
-template <int kRows, int kVectors, int kRowStride, Old kOld>
+// kRowStride 0: A is stored word by word (packed panels); else row by row with that constant stride.
+template <class Word, int kRows, int kVectors, int kRowStride, Old kOld>
 CADDIE_INLINE void tile(const TileArgs& t) {
   F acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) acc[i][v] = F{};
-    if constexpr (kOld != Old::scale_and_add) {
-      __builtin_prefetch(t.c + i * t.ldc, 1);
-      if constexpr (kVectors * kLanes > 16) __builtin_prefetch(t.c + i * t.ldc + 16, 1);
-    }
   }
   if constexpr (kOld == Old::scale_and_add) {
     F scale[kVectors];
@@ -54,15 +50,15 @@ CADDIE_INLINE void tile(const TileArgs& t) {
   }
   const float* a = t.a;
   const float* b = t.b;
-  for (std::int64_t k = 0; k < t.depth; ++k) {
+  for (std::int64_t w = 0; w < t.words; ++w) {
     F bv[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) bv[v] = load(b + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const F ai = splat(kRowStride > 0 ? a[i * kRowStride] : a[i]);
+      const F ai = Word::broadcast(kRowStride > 0 ? a + i * kRowStride : a + i);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(ai, bv[v], acc[i][v]);
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = Word::multiply_add(ai, bv[v], acc[i][v]);
     }
     a += kRowStride > 0 ? 1 : t.a_stride;
     b += t.b_stride;
@@ -87,13 +83,13 @@ CADDIE_INLINE void tile(const TileArgs& t) {
 }
 
 // tile() with the number of rows, 1..kTileRows, chosen at run time.
-template <int kVectors, int kRowStride, Old kOld, int kRows = kTileRows>
+template <class Word, int kVectors, int kRowStride, Old kOld, int kRows = kTileRows>
 inline void tile_rows(std::int64_t rows, const TileArgs& t) {
   if constexpr (kRows >= 1) {
     if (rows == kRows) {
-      tile<kRows, kVectors, kRowStride, kOld>(t);
+      tile<Word, kRows, kVectors, kRowStride, kOld>(t);
     } else {
-      tile_rows<kVectors, kRowStride, kOld, kRows - 1>(rows, t);
+      tile_rows<Word, kVectors, kRowStride, kOld, kRows - 1>(rows, t);
     }
   }
 }

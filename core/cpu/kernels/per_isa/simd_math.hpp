@@ -61,6 +61,18 @@ CADDIE_INLINE F exp2_nonpositive(F x) {
 #endif
 }
 
+#if defined(__AVX512DQ__)
+// The same as exact as numbers of 8 bits need: to 2^-13, and 1 for x = 0.
+CADDIE_INLINE F exp2_of_8_bits(F x) {
+  const auto value = reinterpret_cast<__m512>(x);
+  const __mmask16 normal = _mm512_cmp_ps_mask(value, _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
+  constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const auto above = reinterpret_cast<F>(_mm512_maskz_reduce_ps(0xffff, value, kDown));
+  const F power = polynomial(above, 1.0F, 0.69511679F, 0.22764498F, 0.07706705F);
+  return reinterpret_cast<F>(_mm512_maskz_scalef_ps(normal, reinterpret_cast<__m512>(power), value));
+}
+#endif
+
 CADDIE_INLINE F exponential(F x) {
   x = larger(splat(-104.0F), smaller(splat(89.0F), x));
   const F n = round_small(x * splat(kLog2E));
