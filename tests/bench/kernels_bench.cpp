@@ -213,6 +213,13 @@ int main(int argc, char** argv) {
     bench_gemm(bench, 2048, 1024, 256, false, false, packed);
     bench_gemm(bench, 4096, 512, 2048, false, true, packed);
   }
+  for (const bool transposed : {true, false}) {  // of a slab of the small twin
+    bench_gemm(bench, 256, 512, 128, false, transposed, true);
+    bench_gemm(bench, 256, 128, 512, false, transposed, true);
+    bench_gemm(bench, 256, 64, 128, false, transposed, true);
+  }
+  bench_gemm(bench, 512, 128, 256, true, false, false);
+  bench_gemm(bench, 128, 64, 256, true, false, false);
   bench_gemm(bench, 2048, 2048, 2048, false, false, false);
   bench_gemm(bench, 256, 768, 512, true, false, false);
   bench_gemm(bench, 1024, 256, 512, true, false, false);

@@ -195,23 +195,27 @@ class Steps {
 int profile(Twin& twin, const std::string& folder, graph::ExecutorOptions options, int count) {
   options.profile = true;
   Steps steps(twin, folder, options);
-  for (int i = 0; i <= count; ++i) steps.step();
   std::map<std::string, std::pair<double, int>> names;
-  for (const graph::TraceEvent& event : steps.program().trace()) {
-    auto& [seconds, times] = names[event.scope.substr(event.scope.rfind('/') + 1) + ": " + event.name];
-    seconds += event.seconds;
-    ++times;
+  for (int i = 0; i <= count; ++i) {
+    steps.step();
+    const std::vector<graph::TraceEvent> events = steps.program().trace();  // taken each step: a trace has a limit
+    if (i == 0) continue;
+    for (const graph::TraceEvent& event : events) {
+      auto& [seconds, times] = names[event.scope.substr(event.scope.rfind('/') + 1) + ": " + event.name];
+      seconds += event.seconds;
+      ++times;
+    }
   }
   std::vector<std::pair<double, std::string>> longest;
   double all = 0;
   for (const auto& [name, entry] : names) {
-    longest.emplace_back(entry.first, fmt::format("{} {}", entry.second, name));
+    longest.emplace_back(entry.first, fmt::format("{} {}", entry.second / count, name));
     all += entry.first;
   }
   std::ranges::sort(longest, std::greater<>());
   for (const auto& [seconds, name] : longest) {
     if (seconds < 0.005 * all) break;
-    fmt::print("{:8.2f} ms/step {:5.1f} %  {}\n", seconds / (count + 1) * 1e3, 100 * seconds / all, name);
+    fmt::print("{:8.2f} ms/step {:5.1f} %  {}\n", seconds / count * 1e3, 100 * seconds / all, name);
   }
   return 0;
 }

@@ -61,15 +61,15 @@ CADDIE_INLINE F exp2_nonpositive(F x) {
 #endif
 }
 
-#if defined(__AVX512DQ__)
+#if defined(__AVX512F__)
 // The same as exact as numbers of 8 bits need: to 2^-13, and 1 for x = 0.
 CADDIE_INLINE F exp2_of_8_bits(F x) {
-  const auto value = reinterpret_cast<__m512>(x);
-  const __mmask16 normal = _mm512_cmp_ps_mask(value, _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
-  constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-  const auto above = reinterpret_cast<F>(_mm512_maskz_reduce_ps(0xffff, value, kDown));
-  const F power = polynomial(above, 1.0F, 0.69511679F, 0.22764498F, 0.07706705F);
-  return reinterpret_cast<F>(_mm512_maskz_scalef_ps(normal, reinterpret_cast<__m512>(power), value));
+  const F shifted = x + splat(12582912.0F);  // as in round_small()
+  const F r = x - (shifted - splat(12582912.0F));
+  const F power = polynomial(r, 1.0F, 0.69328293F, 0.24221101F, 0.05500895F);
+  const __mmask16 normal = _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x), _mm512_set1_ps(-126.0F), _CMP_NLT_UQ);
+  return reinterpret_cast<F>(_mm512_maskz_add_epi32(normal, reinterpret_cast<__m512i>(power),
+                                                    reinterpret_cast<__m512i>(as_int(shifted) << splat_int(23))));
 }
 #endif
 
