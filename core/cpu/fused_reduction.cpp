@@ -72,23 +72,22 @@ std::int64_t ReductionWalk::kept_index(std::int64_t row) const {
   return index;
 }
 
-// A strip may cut runs of the innermost axis and hold several.
+// A strip may cut runs of the innermost axis and hold several: whole ones that follow each other along the next axis are
+// folded at once. Axes are kept and reduced in turn: their results follow each other, or are the same.
 void ReductionWalk::fold(const ReductionResult& result, const float* strip, std::int64_t first, std::int64_t n,
                          float* total) const {
+  const std::int64_t next_length = axes_.empty() ? 1 : axes_.back().length;
   std::int64_t row = first / inner_;
   std::int64_t from = first % inner_;
   while (n > 0) {
     const std::int64_t count = std::min(n, inner_ - from);
-    const std::int64_t at = kept_index(row);
-    if (inner_reduced_) {
-      total[at] = result.function.combine(total[at], result.function.reduce(strip, count));
-    } else {
-      result.function.accumulate(total + at * inner_ + from, strip, count);
-    }
-    strip += count;
-    n -= count;
+    const std::int64_t rows = count < inner_ ? 1 : std::min(n / inner_, next_length - row % next_length);
+    float* at = total + kept_index(row) * (inner_reduced_ ? 1 : inner_) + (inner_reduced_ ? 0 : from);
+    (inner_reduced_ ? result.function.reduce_rows : result.function.accumulate_rows)(at, strip, rows, count);
+    strip += rows * count;
+    n -= rows * count;
+    row += rows;
     from = 0;
-    ++row;
   }
 }
 

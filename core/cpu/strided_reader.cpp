@@ -5,7 +5,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "core/cpu/strips/strips.hpp"
 
 namespace caddie::cpu {
 namespace {
@@ -89,17 +88,56 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   return {space, false};
 }
 
+// Elements [first, first + n) of a view without padding, block by block: visit(the first's offset, block, elements before
+// it). Whole runs that follow each other along the two next axes make one block: runs are often short.
+template <class Visit>
+void StridedReader::for_blocks(std::int64_t first, std::int64_t n, Visit visit) const {
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  std::int64_t from = first % inner.length;
+  Position at = position(first / inner.length);
+  for (std::int64_t done = 0; done < n;) {
+    const std::int64_t left = n - done;
+    const std::int64_t offset = at.offset + from * inner.stride;
+    Block block{.length = std::min(left, inner.length - from)};
+    if (block.length == inner.length && axis_count_ > 1) {
+      const graph::ViewAxis& middle = axes_[axis_count_ - 2];
+      block.rows = std::min(left / inner.length, middle.length - at.index[axis_count_ - 2]);
+      block.row_stride = middle.stride;
+      if (block.rows == middle.length && axis_count_ > 2) {
+        const graph::ViewAxis& outer = axes_[axis_count_ - 3];
+        std::int64_t& index = at.index[axis_count_ - 3];
+        block.planes = std::min(left / (inner.length * middle.length), outer.length - index);
+        block.plane_stride = outer.stride;
+        index += block.planes - 1;
+        at.offset += (block.planes - 1) * outer.stride;
+      }
+      at.index[axis_count_ - 2] += block.rows - 1;
+      at.offset += (block.rows - 1) * middle.stride;
+    }
+    visit(offset, block, done);
+    done += block.length * block.rows * block.planes;
+    from = 0;
+    if (done < n) advance(at);
+  }
+}
+
 void StridedReader::widen_run(const std::uint16_t* base, const Position& at, std::int64_t from, std::int64_t n,
                               float* out) const {
   const graph::ViewAxis& inner = axes_[axis_count_ - 1];
   const std::int64_t begin = at.outside > 0 ? from + n : std::clamp(inner.begin, from, from + n);
   const std::int64_t end = std::clamp(inner.end, begin, from + n);
   fill_strip(out, fill_, begin - from);
-  if (end > begin) widen_strip(out + (begin - from), base + at.offset + begin, end - begin);
+  if (end > begin) widen_block(out + (begin - from), base + at.offset + begin, {.length = end - begin});
   fill_strip(out + (end - from), fill_, from + n - end);
 }
 
 Strip StridedReader::read_narrow(const std::uint16_t* base, std::int64_t first, std::int64_t n, float* space) const {
+  if (!bounded_) {
+    for_blocks(first, n, [&](std::int64_t offset, const Block& block, std::int64_t done) {
+      widen_block(space + done, base + offset, block);
+    });
+    return {space, false};
+  }
   const graph::ViewAxis& inner = axes_[axis_count_ - 1];
   std::int64_t from = first % inner.length;
   Position at = position(first / inner.length);
@@ -115,45 +153,27 @@ Strip StridedReader::read_narrow(const std::uint16_t* base, std::int64_t first, 
   return {space, false};
 }
 
-// n elements from an innermost axis; then all whole runs that follow each other along the next axis at once: runs are
-// often short.
-void StridedReader::copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const {
-  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
-  std::int64_t from = first % inner.length;
-  Position at = position(first / inner.length);
-  while (n > 0) {
-    if (from > 0 || n < inner.length || axis_count_ == 1) {
-      const std::int64_t count = std::min(n, inner.length - from);
-      copy_run(base, at, from, count, out);
-      out += count;
-      n -= count;
-      from = 0;
-      if (n > 0) advance(at);
+void StridedReader::copy_block_of(const float* source, const Block& block, float* out) const {
+  const std::int64_t stride = axes_[axis_count_ - 1].stride;
+  if (stride == 1) return copy_block(out, source, block);
+  for (std::int64_t plane = 0; plane < block.planes; ++plane, source += block.plane_stride) {
+    if (stride == 0) {
+      repeat_elements(out, source, block.row_stride, block.length, block.rows);
+      out += block.length * block.rows;
       continue;
     }
-    const graph::ViewAxis& outer = axes_[axis_count_ - 2];
-    std::int64_t& index = at.index[axis_count_ - 2];
-    const std::int64_t rows = std::min(n / inner.length, outer.length - index);
-    const float* source = base + at.offset;
-    if (inner.stride == 0) {
-      repeat_elements(out, source, outer.stride, inner.length, rows);
-    } else if (inner.stride == 1) {
-      copy_rows(out, source, outer.stride, inner.length, rows);
-    } else {
-      for (std::int64_t row = 0; row < rows; ++row) {
-        read_strided(out + row * inner.length, source + row * outer.stride, inner.stride, inner.length);
-      }
+    for (std::int64_t row = 0; row < block.rows; ++row, out += block.length) {
+      read_strided(out, source + row * block.row_stride, stride, block.length);
     }
-    out += rows * inner.length;
-    n -= rows * inner.length;
-    index += rows - 1;
-    at.offset += (rows - 1) * outer.stride;
-    if (n > 0) advance(at);
   }
 }
 
 void StridedReader::copy(const float* base, std::int64_t first, std::int64_t n, float* out) const {
-  if (!bounded_ && !dense_ && !splat_ && n > 0) return copy_runs(base, first, n, out);
+  if (!bounded_ && !dense_ && !splat_ && n > 0) {
+    return for_blocks(first, n, [&](std::int64_t offset, const Block& block, std::int64_t done) {
+      copy_block_of(base + offset, block, out + done);
+    });
+  }
   if (dense_) {
     std::memcpy(out, base + offset_ + first, static_cast<std::size_t>(n) * sizeof(float));
     return;

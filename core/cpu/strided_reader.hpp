@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/cpu/strips/strips.hpp"
 #include "core/graph/view.hpp"
 
 namespace caddie::cpu {
@@ -54,7 +55,9 @@ class StridedReader {
   [[nodiscard]] bool is_outside(std::size_t axis, std::int64_t index) const {
     return index < axes_[axis].begin || index >= axes_[axis].end;
   }
-  void copy_runs(const float* base, std::int64_t first, std::int64_t n, float* out) const;
+  template <class Visit>
+  void for_blocks(std::int64_t first, std::int64_t n, Visit visit) const;
+  void copy_block_of(const float* source, const Block& block, float* out) const;
   void copy_run(const float* base, const Position& position, std::int64_t from, std::int64_t n, float* out) const;
   void widen_run(const std::uint16_t* base, const Position& position, std::int64_t from, std::int64_t n,
                  float* out) const;

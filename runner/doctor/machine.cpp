@@ -13,6 +13,7 @@
 
 #include "core/base/installation.hpp"
 #include "core/comm/mpi/entry.hpp"
+#include "core/cpu/kernels/gemm.hpp"
 #include "core/cpu/kernels/isa.hpp"
 #include "runner/pipeline/workbench.hpp"
 
@@ -65,8 +66,9 @@ Finding find_processor() {
   if (model.empty()) model = "a processor that does not say its name";
   const int count = usable_processors();
   return {"processor", State::found,
-          fmt::format("{}, {} thread{} for this process, kernels for {}", model, count, count == 1 ? "" : "s",
-                      cpu::name(cpu::active_isa())),
+          fmt::format("{}, {} thread{} for this process, kernels for {}; compute.precision bf16 {}", model, count,
+                      count == 1 ? "" : "s", cpu::name(cpu::active_isa()),
+                      cpu::takes_narrow(cpu::Factors::bf16) ? "is faster" : "computes in fp32"),
           cpu::active_isa() == cpu::Isa::portable ? "without AVX2 everything works, slowly" : ""};
 }
 

@@ -186,7 +186,7 @@ constexpr std::string_view kText = R"json({
       "threads": { "type": "integer", "minimum": 0, "maximum": 4096, "default": 0,
         "description": "Threads on the CPU; 0 is all, or of several processes on a machine the share of each. Does not change results." },
       "precision": { "type": "string", "enum": ["fp32", "bf16"], "default": "fp32",
-        "description": "Of products and attention. bf16: factors are rounded to bfloat16, sums are in fp32; on the cpu only where the processor has the tile unit (AMX), elsewhere it computes in fp32. On cuda activations are kept in bfloat16 too." }
+        "description": "Of products and attention. bf16: factors are rounded to bfloat16, sums are in fp32; on the cpu only where the processor multiplies those faster (Intel's with AMX, AMD's from Zen 4 on; `caddie doctor` tells), elsewhere it computes in fp32. On cuda activations are kept in bfloat16 too." }
     } },
   "rules": { "type": "array", "items": { "type": "string", "minLength": 1 }, "default": [],
     "description": "Rule profiles the run is audited against." },

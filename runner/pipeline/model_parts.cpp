@@ -6,6 +6,8 @@
 
 #include "core/comm/launch.hpp"
 #include "core/cpu/cpu_executor.hpp"
+#include "core/cpu/kernels/gemm.hpp"
+#include "core/cpu/kernels/isa.hpp"
 #include "runner/pipeline/cuda_library.hpp"
 
 namespace caddie::pipeline {
@@ -53,6 +55,14 @@ Result<plugins::Model> make_model(const manifest::Manifest& manifest, const plug
 
 int thread_count(const manifest::ComputeSettings& compute) {
   return compute.threads > 0 ? compute.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+std::string without_effect(const manifest::ComputeSettings& compute) {
+  if (compute.precision != "bf16") return {};
+  if (compute.backend == "reference") return "compute.precision bf16 changes nothing: the reference computes in fp32";
+  if (compute.backend != "cpu" || cpu::takes_narrow(cpu::Factors::bf16)) return {};
+  return fmt::format("compute.precision bf16 changes nothing: this processor does not multiply bfloat16 numbers faster (kernels for {}), "
+                     "so products were in fp32", cpu::name(cpu::active_isa()));
 }
 
 Result<std::unique_ptr<graph::Executor>> make_executor(const manifest::ComputeSettings& compute, bool profile) {

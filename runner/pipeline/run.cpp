@@ -95,6 +95,7 @@ class Runner {
     result_.digest = resolution_.digest;
     result_.seed = manifest_.seed;
     result_.artifact_cap = manifest_.budget.artifact_bytes;
+    if (std::string remark = without_effect(compute_); !remark.empty()) result_.remarks.push_back(std::move(remark));
     std::error_code code;
     std::filesystem::remove(folder_ / kResultFile, code);
     if (options_.fresh) std::filesystem::remove_all(folder_ / "checkpoints", code);

@@ -1,7 +1,7 @@
 // Speed of the CPU kernels beside the machine's ceiling of the same moment: each round runs a loop of independent
 // multiply-adds (the probe), then one kernel. Printed: GFLOP/s and percent of the probe, best and median of the rounds.
 //
-//   bench_kernels [threads] [rounds] [filter] [f32 | bf16] [portable | avx2 | avx512 | amx]
+//   bench_kernels [threads] [rounds] [filter] [f32 | bf16] [portable | avx2 | avx512 | avx512_bf16 | amx]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

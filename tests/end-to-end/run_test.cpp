@@ -56,7 +56,7 @@ TEST(Run, ThreadsDoNotChangeABit) {
   EXPECT_EQ(one.at("ledger_digest"), two.at("ledger_digest"));
 }
 
-// bfloat16 factors change the last digits (on processors that have the unit for them) and nothing else.
+// bfloat16 factors change the last digits (on processors that multiply those faster) and nothing else.
 TEST(Run, RoundedFactorsCostLittle) {
   const Workplace place;
   const Json exact = place.run({});

@@ -29,12 +29,10 @@ StripFunction strip_function(StripOp op) {
 
 StripReduction strip_reduction(Reduce reduce) { return table().reduction(reduce); }
 
-void widen_strip(float* out, const std::uint16_t* x, std::int64_t n) { table().widen(out, x, n); }
+void widen_block(float* out, const std::uint16_t* x, const Block& block) { table().widen_block(out, x, block); }
 void narrow_strip(std::uint16_t* out, const float* x, std::int64_t n) { table().narrow(out, x, n); }
 
-void copy_rows(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows) {
-  table().copy_rows(out, x, stride, length, rows);
-}
+void copy_block(float* out, const float* x, const Block& block) { table().copy_block(out, x, block); }
 void repeat_elements(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows) {
   table().repeat_elements(out, x, stride, length, rows);
 }

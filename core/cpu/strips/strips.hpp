@@ -32,6 +32,19 @@ struct StripReduction {
   float (*combine)(float a, float b);
   void (*accumulate)(float* total, const float* x, std::int64_t n);      // total[i] = combine(total[i], x[i])
   float identity;
+  // The same bits for `rows` rows of n elements at once: total[row] = combine(total[row], reduce(its elements)), and
+  // accumulate(total, its elements) row after row.
+  void (*reduce_rows)(float* total, const float* x, std::int64_t rows, std::int64_t n);
+  void (*accumulate_rows)(float* total, const float* x, std::int64_t rows, std::int64_t n);
+};
+
+// Elements that are walked plane by plane, row by row; those of a row stand side by side.
+struct Block {
+  std::int64_t length = 0;  // of a row
+  std::int64_t rows = 1;
+  std::int64_t row_stride = 0;
+  std::int64_t planes = 1;
+  std::int64_t plane_stride = 0;
 };
 
 enum class Reduce : std::uint8_t { sum, max, min, sum_i32, max_i32, min_i32, count };
@@ -40,12 +53,12 @@ enum class Reduce : std::uint8_t { sum, max, min, sum_i32, max_i32, min_i32, cou
 StripFunction strip_function(StripOp op);
 StripReduction strip_reduction(Reduce reduce);
 
-// n numbers from and to bfloat16 (rounded to the nearest, ties to even).
-void widen_strip(float* out, const std::uint16_t* x, std::int64_t n);
+// Numbers from and to bfloat16 (rounded to the nearest, ties to even).
+void widen_block(float* out, const std::uint16_t* x, const Block& block);
 void narrow_strip(std::uint16_t* out, const float* x, std::int64_t n);
 
-// `rows` rows of `length` elements, one after the other: the row at x, x + stride, ...; or the element there repeated.
-void copy_rows(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
+void copy_block(float* out, const float* x, const Block& block);
+// The elements at x, x + stride, ..., each `length` times.
 void repeat_elements(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
 
 // n elements from x, x + stride, ...; and n copies of one element.

@@ -8,9 +8,9 @@ namespace caddie::cpu {
 struct StripTable {
   StripFunction (*function)(StripOp);  // nullptr for what only plain.cpp has
   StripReduction (*reduction)(Reduce);
-  void (*widen)(float* out, const std::uint16_t* x, std::int64_t n);
+  void (*widen_block)(float* out, const std::uint16_t* x, const Block& block);
   void (*narrow)(std::uint16_t* out, const float* x, std::int64_t n);
-  void (*copy_rows)(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
+  void (*copy_block)(float* out, const float* x, const Block& block);
   void (*repeat_elements)(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows);
 };
 

@@ -244,11 +244,51 @@ float reduce(const float* x, std::int64_t n) {
   return lanes[0];
 }
 
+// kLanes rows at a time: their vectors are transposed for the tree of lanes.
+template <class Body>
+void reduce_rows(float* total, const float* x, std::int64_t rows, std::int64_t n) {
+  std::int64_t row = 0;
+  if (n == kLanes || n == 2 * kLanes) {
+    for (; row + kLanes <= rows; row += kLanes) {
+      F lanes[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        const float* from = x + (row + i) * n;
+        lanes[i] = n == kLanes ? load(from) : Body::of(load(from), load(from + kLanes));
+      }
+      transpose(lanes);
+#pragma GCC unroll 4
+      for (int half = kLanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+        for (int lane = 0; lane < half; ++lane) lanes[lane] = Body::of(lanes[lane], lanes[lane + half]);
+      }
+      store(total + row, Body::of(load(total + row), lanes[0]));
+    }
+  }
+  for (; row < rows; ++row) total[row] = combine<Body>(total[row], reduce<Body>(x + row * n, n));
+}
+
+// A few columns at a time, whose totals stay in registers.
+template <class Body>
+void accumulate_rows(float* total, const float* x, std::int64_t rows, std::int64_t n) {
+  std::int64_t j = 0;
+  for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
+    F sums[4];
+    for (int v = 0; v < 4; ++v) sums[v] = load(total + j + v * kLanes);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (int v = 0; v < 4; ++v) sums[v] = Body::of(sums[v], load(x + row * n + j + v * kLanes));
+    }
+    for (int v = 0; v < 4; ++v) store(total + j + v * kLanes, sums[v]);
+  }
+  if (j == n) return;
+  for (std::int64_t row = 0; row < rows; ++row) accumulate<Body>(total + j, x + row * n + j, n - j);
+}
+
 template <class Body>
 StripReduction reduction_of(std::uint32_t identity_bits) {
   float identity;
   __builtin_memcpy(&identity, &identity_bits, sizeof identity);
-  return {reduce<Body>, combine<Body>, accumulate<Body>, identity};
+  return {reduce<Body>, combine<Body>, accumulate<Body>, identity, reduce_rows<Body>, accumulate_rows<Body>};
 }
 
 StripReduction reduction(Reduce reduce) {
@@ -316,13 +356,13 @@ StripFunction function(StripOp op) {
   }
 }
 
-void widen(float* out, const std::uint16_t* x, std::int64_t n) {
-  for_strips(n, [&](std::int64_t i, std::int64_t count) { store_some(out + i, load_bf16(x + i, count), count); });
-}
-
-void copy_rows(float* out, const float* x, std::int64_t stride, std::int64_t length, std::int64_t rows) {
-  for (std::int64_t row = 0; row < rows; ++row, out += length, x += stride) {
-    for_strips(length, [&](std::int64_t i, std::int64_t n) { store_some(out + i, load_some(x + i, n), n); });
+template <class Number>
+void read_block(float* out, const Number* x, const Block& block) {
+  for (std::int64_t plane = 0; plane < block.planes; ++plane) {
+    for (std::int64_t row = 0; row < block.rows; ++row, out += block.length) {
+      const Number* from = x + plane * block.plane_stride + row * block.row_stride;
+      for_strips(block.length, [&](std::int64_t i, std::int64_t n) { store_some(out + i, load_some(from + i, n), n); });
+    }
   }
 }
 
@@ -340,6 +380,6 @@ void narrow(std::uint16_t* out, const float* x, std::int64_t n) {
 }  // namespace
 
 extern const StripTable strip_table;
-const StripTable strip_table{function, reduction, widen, narrow, copy_rows, repeat_elements};
+const StripTable strip_table{function, reduction, read_block<std::uint16_t>, narrow, read_block<float>, repeat_elements};
 
 }  // namespace caddie::cpu::CADDIE_ISA
