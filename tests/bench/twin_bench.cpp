@@ -191,32 +191,44 @@ class Steps {
   std::int64_t steps_ = 0;
 };
 
-// Where the time of a step goes, by hook's last name and operation.
-int profile(Twin& twin, const std::string& folder, graph::ExecutorOptions options, int count) {
-  options.profile = true;
-  Steps steps(twin, folder, options);
-  std::map<std::string, std::pair<double, int>> names;
-  for (int i = 0; i <= count; ++i) {
-    steps.step();
-    const std::vector<graph::TraceEvent> events = steps.program().trace();  // taken each step: a trace has a limit
-    if (i == 0) continue;
-    for (const graph::TraceEvent& event : events) {
-      auto& [seconds, times] = names[event.scope.substr(event.scope.rfind('/') + 1) + ": " + event.name];
-      seconds += event.seconds;
-      ++times;
-    }
-  }
+using Times = std::map<std::string, std::pair<double, int>>;  // seconds, how often
+
+void print_longest(const Times& times, int steps) {
   std::vector<std::pair<double, std::string>> longest;
   double all = 0;
-  for (const auto& [name, entry] : names) {
-    longest.emplace_back(entry.first, fmt::format("{} {}", entry.second / count, name));
+  for (const auto& [name, entry] : times) {
+    longest.emplace_back(entry.first, fmt::format("{} {}", entry.second / steps, name));
     all += entry.first;
   }
   std::ranges::sort(longest, std::greater<>());
   for (const auto& [seconds, name] : longest) {
     if (seconds < 0.005 * all) break;
-    fmt::print("{:8.2f} ms/step {:5.1f} %  {}\n", seconds / count * 1e3, 100 * seconds / all, name);
+    fmt::print("{:8.2f} ms/step {:5.1f} %  {}\n", seconds / steps * 1e3, 100 * seconds / all, name);
   }
+}
+
+// Where the time of a step goes: by group, and by hook's last name and operation.
+int profile(Twin& twin, const std::string& folder, graph::ExecutorOptions options, int count) {
+  options.profile = true;
+  Steps steps(twin, folder, options);
+  Times groups;
+  Times names;
+  const auto add = [](std::pair<double, int>& entry, double seconds) {
+    entry.first += seconds;
+    ++entry.second;
+  };
+  for (int i = 0; i <= count; ++i) {
+    steps.step();
+    const std::vector<graph::TraceEvent> events = steps.program().trace();  // taken each step: a trace has a limit
+    if (i == 0) continue;
+    for (const graph::TraceEvent& event : events) {
+      add(groups[event.group], event.seconds);
+      add(names[event.scope.substr(event.scope.rfind('/') + 1) + ": " + event.name], event.seconds);
+    }
+  }
+  print_longest(groups, count);
+  fmt::print("\n");
+  print_longest(names, count);
   return 0;
 }
 
