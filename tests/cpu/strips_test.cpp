@@ -1,0 +1,116 @@
+// What is read or reduced many rows at a time is the same, bit for bit, as row by row and element by element.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "core/cpu/kernels/isa.hpp"
+#include "core/cpu/strided_reader.hpp"
+#include "core/cpu/strips/strips.hpp"
+
+namespace caddie::cpu {
+namespace {
+
+class StripsTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(set_active_isa(GetParam())); }
+  void TearDown() override { set_active_isa(before_); }
+
+ private:
+  Isa before_ = active_isa();
+};
+INSTANTIATE_TEST_SUITE_P(Isa, StripsTest, testing::ValuesIn(available_isas()),
+                         [](const auto& info) { return std::string(name(info.param)); });
+
+std::vector<std::uint32_t> bits_of(const std::vector<float>& x) {
+  std::vector<std::uint32_t> bits;
+  for (const float value : x) bits.push_back(std::bit_cast<std::uint32_t>(value));
+  return bits;
+}
+
+// Numbers of very different size, so that any other order of sums shows; by bits also i32.
+std::vector<float> numbers(std::int64_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x;
+  for (std::int64_t i = 0; i < count; ++i) x.push_back(normal(random) * std::exp2(4 * normal(random)));
+  return x;
+}
+
+TEST_P(StripsTest, RowsAreReducedAsOneByOne) {
+  for (int kind = 0; kind < static_cast<int>(Reduce::count); ++kind) {
+    const StripReduction function = strip_reduction(static_cast<Reduce>(kind));
+    for (const std::int64_t length : {1, 4, 5, 8, 16, 31, 32, 33, 64, 100, 130}) {
+      for (const std::int64_t rows : {1, 3, 16, 37}) {
+        const std::vector<float> x = numbers(rows * length, 7);
+        std::vector<float> want = numbers(rows, 8);
+        std::vector<float> got = want;
+        for (std::int64_t row = 0; row < rows; ++row) {
+          auto& total = want[static_cast<std::size_t>(row)];
+          total = function.combine(total, function.reduce(x.data() + row * length, length));
+        }
+        function.reduce_rows(got.data(), x.data(), rows, length);
+        EXPECT_EQ(bits_of(got), bits_of(want)) << kind << ", " << rows << " rows of " << length;
+
+        want = got = numbers(length, 9);
+        for (std::int64_t row = 0; row < rows; ++row) function.accumulate(want.data(), x.data() + row * length, length);
+        function.accumulate_rows(got.data(), x.data(), rows, length);
+        EXPECT_EQ(bits_of(got), bits_of(want)) << kind << ", " << rows << " rows added, of " << length;
+      }
+    }
+  }
+}
+
+graph::View view_of(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& strides) {
+  graph::View view;
+  view.shape = graph::Shape(std::span<const std::int64_t>(lengths));
+  for (std::size_t axis = 0; axis < strides.size(); ++axis) view.strides[axis] = strides[axis];
+  view.offset = 3;
+  return view;
+}
+
+// The element's place, axis by axis.
+std::size_t place(const graph::View& view, std::int64_t element) {
+  std::int64_t at = view.offset;
+  for (int axis = view.shape.rank() - 1; axis >= 0; --axis) {
+    at += element % view.shape[axis] * view.strides[static_cast<std::size_t>(axis)];
+    element /= view.shape[axis];
+  }
+  return static_cast<std::size_t>(at);
+}
+
+TEST_P(StripsTest, ShortRunsAreReadInTheirOrder) {
+  const std::vector<float> base = numbers(6000, 5);
+  std::vector<std::uint16_t> narrow(base.size());
+  narrow_strip(narrow.data(), base.data(), static_cast<std::int64_t>(base.size()));
+  std::vector<float> space(4096);
+  std::mt19937 random(6);
+  for (const graph::View& view :
+       {view_of({40, 5}, {7, 1}), view_of({6, 2, 33}, {40, 0, 1}), view_of({3, 4, 2, 16}, {200, 16, 0, 1}),
+        view_of({5, 3, 7}, {0, 0, 1}), view_of({2, 3, 4, 5}, {1000, 7, 40, 1}), view_of({300}, {1}),
+        view_of({9, 4, 8}, {4, 1, 0}), view_of({4, 6, 5}, {300, 40, 3})}) {
+    const StridedReader reader(view, graph::DType::f32);
+    const std::int64_t elements = view.shape.elements();
+    for (int attempt = 0; attempt < 60; ++attempt) {
+      const std::int64_t first = attempt == 0 ? 0 : static_cast<std::int64_t>(random() % static_cast<unsigned>(elements));
+      const std::int64_t n =
+          attempt == 0 ? elements : 1 + static_cast<std::int64_t>(random() % static_cast<unsigned>(elements - first));
+      reader.copy(base.data(), first, n, space.data());
+      for (std::int64_t i = 0; i < n; ++i) {
+        ASSERT_EQ(space[static_cast<std::size_t>(i)], base[place(view, first + i)]) << first << " " << n << " " << i;
+      }
+      if (!stands_in_runs(view)) continue;
+      const Strip strip = reader.read_narrow(narrow.data(), first, n, space.data());
+      ASSERT_FALSE(strip.is_scalar);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::uint32_t want = std::uint32_t{narrow[place(view, first + i)]} << 16;
+        ASSERT_EQ(std::bit_cast<std::uint32_t>(strip.data[i]), want) << first << " " << n << " " << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace caddie::cpu
