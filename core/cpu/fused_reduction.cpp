@@ -72,8 +72,8 @@ std::int64_t ReductionWalk::kept_index(std::int64_t row) const {
   return index;
 }
 
-// A strip may cut runs of the innermost axis and hold several: whole ones that follow each other along the next axis are
-// folded at once. Axes are kept and reduced in turn: their results follow each other, or are the same.
+// A strip may cut runs of the innermost axis and hold several: whole ones that follow each other along the next axis
+// are folded at once. Axes are kept and reduced in turn: their results follow each other, or are the same.
 void ReductionWalk::fold(const ReductionResult& result, const float* strip, std::int64_t first, std::int64_t n,
                          float* total) const {
   const std::int64_t next_length = axes_.empty() ? 1 : axes_.back().length;

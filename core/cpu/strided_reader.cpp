@@ -88,8 +88,8 @@ Strip StridedReader::read(const float* base, std::int64_t first, std::int64_t n,
   return {space, false};
 }
 
-// Elements [first, first + n) of a view without padding, block by block: visit(the first's offset, block, elements before
-// it). Whole runs that follow each other along the two next axes make one block: runs are often short.
+// Elements [first, first + n) of a view without padding, block by block: visit(the first's offset, block, elements
+// before it). Whole runs that follow each other along the two next axes make one block: runs are often short.
 template <class Visit>
 void StridedReader::for_blocks(std::int64_t first, std::int64_t n, Visit visit) const {
   const graph::ViewAxis& inner = axes_[axis_count_ - 1];

@@ -94,9 +94,9 @@ TEST_P(StripsTest, ShortRunsAreReadInTheirOrder) {
     const StridedReader reader(view, graph::DType::f32);
     const std::int64_t elements = view.shape.elements();
     for (int attempt = 0; attempt < 60; ++attempt) {
-      const std::int64_t first = attempt == 0 ? 0 : static_cast<std::int64_t>(random() % static_cast<unsigned>(elements));
-      const std::int64_t n =
-          attempt == 0 ? elements : 1 + static_cast<std::int64_t>(random() % static_cast<unsigned>(elements - first));
+      const auto below = [&](std::int64_t end) { return static_cast<std::int64_t>(random()) % end; };
+      const std::int64_t first = attempt == 0 ? 0 : below(elements);
+      const std::int64_t n = attempt == 0 ? elements : 1 + below(elements - first);
       reader.copy(base.data(), first, n, space.data());
       for (std::int64_t i = 0; i < n; ++i) {
         ASSERT_EQ(space[static_cast<std::size_t>(i)], base[place(view, first + i)]) << first << " " << n << " " << i;

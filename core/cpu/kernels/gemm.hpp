@@ -2,10 +2,11 @@
 // factors.hpp), row-major, strided, batched.
 //
 // Each element of C is made of its row, its column and what the shape decides: blocks of the depth, and inside a block
-// one chain of multiply-adds, or on the tile unit exact sums in fixed point (amx/digits.hpp: as exact as the chain
-// unless a few numbers of a row outweigh all others more than a thousand times). So the bits do not depend on other rows
-// and columns, on the number of threads, on batching, on the operands' strides or on packing B beforehand. NaN and
-// infinities reach what plain loops would let them reach; on the tile unit an infinity becomes NaN.
+// one chain of multiply-adds (of pairs where factors are in bfloat16), or on the tile unit exact sums in fixed point
+// (amx/digits.hpp: as exact as the chain unless a few numbers of a row outweigh all others more than a thousand times).
+// So the bits do not depend on other rows and columns, on the number of threads, on batching, on the operands' strides
+// or on packing B beforehand. NaN and infinities reach what plain loops would let them reach; on the tile unit an
+// infinity becomes NaN.
 //
 // B may be packed once (weights, once per step) and used in many products with the same factors. Packed data belongs to
 // the instruction set that was active when it was made.

@@ -1,6 +1,6 @@
-// Which instruction set the kernels use. All that this machine can run are compiled in; the fastest is the default: the
-// widest, but avx512_bf16 only on processors of AMD, which make a dot product of pairs a cycle (Zen 4 and later). Intel's
-// make one in two cycles, half of their multiply-adds in float32.
+// Which instruction set the kernels use. All that this machine can run are compiled in; the fastest is the default:
+// the widest, but avx512_bf16 only on processors of AMD, which make a dot product of pairs a cycle (Zen 4 and later).
+// Intel's make one in two cycles: half of their multiply-adds in float32.
 //
 // Results are bit-identical for any number of threads under one instruction set; between instruction sets they differ
 // by rounding. Packed matrices (gemm.hpp) belong to the instruction set they were packed under.

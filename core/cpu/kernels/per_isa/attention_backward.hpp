@@ -209,7 +209,7 @@ inline void add_query_slopes(const BackwardSpace<Word>& space, const AttentionSh
   }
 }
 
-// What a panel of queries has to do with `keys` keys of a tile: weights, and what is added to the slopes of the queries.
+// Weights of a panel of queries and `keys` keys of a tile, and what they add to the slopes of the queries.
 template <class Word>
 inline void backward_panel(const AttentionShape& s, const BackwardSpace<Word>& space, const Block& block,
                            const Mask& mask, std::int64_t panel, std::int64_t key, std::int64_t keys,

@@ -1,6 +1,6 @@
 // The register-blocked heart of every matrix product: a tile of kRows x (kVectors * kLanes) of C kept in registers
-// while the words of the depth (words.hpp) run. Each element of C is one chain of multiply-adds in their order, whatever
-// the tile around it; this is why results do not depend on how rows and columns are dealt to threads.
+// while the words of the depth (words.hpp) run. Each element of C is one chain of multiply-adds in their order,
+// whatever the tile around it; this is why results do not depend on how rows and columns are dealt to threads.
 #pragma once
 
 #include "core/cpu/kernels/per_isa/words.hpp"

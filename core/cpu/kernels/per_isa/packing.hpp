@@ -1,5 +1,5 @@
-// Operands of products -> panels of kWidth lines (rows of A, columns of B): [panel][word of the depth][kWidth], the last
-// one padded with zeros.
+// Operands of products -> panels of kWidth lines (rows of A, columns of B): [panel][word of the depth][kWidth]; the
+// last one is padded with zeros.
 #pragma once
 
 #include "core/cpu/kernels/per_isa/micro_kernel.hpp"

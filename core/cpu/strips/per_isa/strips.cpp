@@ -380,6 +380,7 @@ void narrow(std::uint16_t* out, const float* x, std::int64_t n) {
 }  // namespace
 
 extern const StripTable strip_table;
-const StripTable strip_table{function, reduction, read_block<std::uint16_t>, narrow, read_block<float>, repeat_elements};
+const StripTable strip_table{function, reduction,         read_block<std::uint16_t>,
+                             narrow,   read_block<float>, repeat_elements};
 
 }  // namespace caddie::cpu::CADDIE_ISA
