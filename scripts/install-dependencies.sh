@@ -10,6 +10,7 @@ packages=(
   libzstd-dev liblzma-dev zlib1g-dev
   dict-gcide # the default corpus
 )
+[ "$(dpkg --print-architecture)" = amd64 ] && packages+=(libxbyak-dev)
 [ "${1:-}" = test ] && packages+=(libgtest-dev libgmock-dev abigail-tools libopenmpi-dev openmpi-bin)
 
 missing=()

@@ -29,6 +29,7 @@ class StridedReader {
   // Every strip is read in place; no space is needed.
   [[nodiscard]] bool always_in_place() const { return dense_ || splat_; }
   [[nodiscard]] bool is_dense() const { return dense_; }
+  [[nodiscard]] bool has_padding() const { return bounded_; }
   [[nodiscard]] std::int64_t offset() const { return offset_; }
 
   // Elements [first, first + n) of the view over memory `base`; `space` holds n floats and may not be used.

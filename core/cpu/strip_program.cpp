@@ -1,6 +1,7 @@
 #include "core/cpu/strip_program.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -21,6 +22,12 @@ constexpr std::int64_t kShortestStrip = 128;
 constexpr std::int64_t kLeastRun = 256;  // that a strip is cut for, so that nothing has to be copied
 constexpr std::int64_t kRegisterFloats =
     8192;  // all registers of a strip program together: most of the first-level cache
+
+constexpr std::size_t kMostPlaces = 64;  // that machine code reads and writes
+
+std::size_t strip_floats(std::int64_t length) {
+  return round_to_line(static_cast<std::size_t>(length) * sizeof(float)) / sizeof(float);
+}
 
 bool is_source(Op op) { return op == Op::iota || op == Op::random_uniform || op == Op::random_normal; }
 
@@ -88,6 +95,7 @@ StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group)
   place_loads();
   assign_registers();
   choose_strip_length(group.elements);
+  make_code();
 }
 
 std::uint16_t StripProgram::number(const GroupOperand& operand) const {
@@ -99,6 +107,7 @@ void StripProgram::add_member(const CompileInput& input, const FusedGroup& group
   const Node& node = input.graph.nodes()[from.node];
   if (graph::is_reduction(node.op)) {
     kept_.push_back(number(from.operands[0]));
+    folded_.push_back(kept_.back());
     return;
   }
   Instruction made;
@@ -251,20 +260,95 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
   strip_length_ = std::min(strip_length_, std::max<std::int64_t>(elements, 1));
 }
 
+// ---- machine code ---------------------------------------------------------------------------------------------------
+
+StripProgram::Place StripProgram::place_of_input(std::uint16_t input, std::size_t& slots) const {
+  const StridedReader& reader = inputs_[input];
+  Place place{.value = reader.base(), .offset = reader.offset(), .operand = input};
+  place.width = narrow_inputs_[input] ? 2 : 4;
+  if (reader.is_dense()) return place;
+  place.kind = is_in_place(input) ? Place::Kind::scalar : Place::Kind::input_strip;
+  if (place.kind == Place::Kind::input_strip) place.slot = static_cast<std::uint16_t>(slots++);
+  return place;
+}
+
+// Not where inputs have padding: whole strips of it are one number, which the instructions know to use.
+void StripProgram::make_code() {
+  if (std::ranges::any_of(inputs_, &StridedReader::has_padding)) return;
+  if (std::ranges::none_of(instructions_, [](const Instruction& made) { return made.kind == Kind::compute; })) return;
+  ElementProgram program;
+  std::vector<Place> results;
+  std::size_t slots = 0;
+  const auto add_result = [&](std::uint16_t operand, bool is_narrow, const Place& place) {
+    program.results.push_back({operand, is_narrow});
+    results.push_back(place);
+  };
+  for (const Instruction& made : instructions_) {
+    ElementOperation operation{.op = made.op, .operand_count = made.operand_count, .out = made.out};
+    std::ranges::copy(made.in, operation.in);
+    if (made.kind == Kind::load) {
+      const Place place = place_of_input(made.out, slots);
+      const bool reads_narrow = place.kind == Place::Kind::memory && place.width == 2;
+      operation.kind = reads_narrow ? ElementOperation::Kind::read_narrow
+                       : place.kind == Place::Kind::scalar ? ElementOperation::Kind::read_scalar
+                                                           : ElementOperation::Kind::read;
+      places_.push_back(place);
+    } else if (made.kind != Kind::compute) {
+      return places_.clear();
+    }
+    program.operations.push_back(operation);
+    if (made.memory != 0) add_result(made.out, false, {.value = made.memory});
+  }
+  for (const Store& store : stores_) {
+    add_result(store.operand, store.is_narrow, {.value = store.memory, .width = store.is_narrow ? 2 : 4});
+  }
+  for (const std::uint16_t operand : folded_) {
+    add_result(operand, false,
+               {.kind = Place::Kind::result_strip, .operand = operand, .slot = static_cast<std::uint16_t>(slots++)});
+  }
+  places_.insert(places_.end(), results.begin(), results.end());
+  if (places_.size() <= kMostPlaces) code_ = StripCode::make(program);
+  if (code_ != nullptr) slots_ = std::max(slots_, slots);
+}
+
+void StripProgram::evaluate_by_code(const RunContext& context, std::byte* space, std::int64_t first,
+                                    std::int64_t n) const {
+  const std::size_t stride = strip_floats(strip_length_);
+  auto* registers = reinterpret_cast<float*>(space);
+  auto* strips = reinterpret_cast<Strip*>(space + (slots_ + 1) * stride * sizeof(float));
+  fetch_next(context, first, n);
+  std::array<void*, kMostPlaces> places;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const Place& place = places_[i];
+    float* slot = registers + place.slot * stride;
+    switch (place.kind) {
+      case Place::Kind::memory:
+      case Place::Kind::scalar: {
+        const std::int64_t element = place.offset + (place.kind == Place::Kind::memory ? first : 0);
+        places[i] = static_cast<std::byte*>(context.memory[place.value]) + element * place.width;
+        break;
+      }
+      case Place::Kind::input_strip: {
+        const Strip strip = read(context, place.operand, first, n, slot);
+        if (strip.is_scalar) fill_strip(slot, *strip.data, n);
+        places[i] = strip.is_scalar ? slot : const_cast<float*>(strip.data);  // read only
+        break;
+      }
+      case Place::Kind::result_strip:
+        strips[place.operand] = {slot, false};
+        places[i] = slot;
+        break;
+    }
+  }
+  code_->run(places.data(), n);
+}
+
 // ---- running --------------------------------------------------------------------------------------------------------
 
 std::size_t StripProgram::space_bytes() const {
   const std::size_t strip = round_to_line(static_cast<std::size_t>(strip_length_) * sizeof(float));
   return (slots_ + 1) * strip + round_to_line((inputs_.size() + member_count_) * sizeof(Strip));
 }
-
-namespace {
-
-std::size_t strip_floats(std::int64_t length) {
-  return round_to_line(static_cast<std::size_t>(length) * sizeof(float)) / sizeof(float);
-}
-
-}  // namespace
 
 float* StripProgram::spare(std::byte* space) const {
   return reinterpret_cast<float*>(space) + slots_ * strip_floats(strip_length_);
@@ -310,7 +394,15 @@ void StripProgram::fetch_next(const RunContext& context, std::int64_t first, std
   for (const Store& store : stores_) lines(store.memory, 0, store.is_narrow, for_writing);
 }
 
+Strip StripProgram::read(const RunContext& context, std::uint16_t input, std::int64_t first, std::int64_t n,
+                         float* out) const {
+  const StridedReader& reader = inputs_[input];
+  return narrow_inputs_[input] ? reader.read_narrow(context.read_narrow(reader.base()), first, n, out)
+                               : reader.read(context.read(reader.base()), first, n, out);
+}
+
 void StripProgram::evaluate(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
+  if (code_ != nullptr) return evaluate_by_code(context, space, first, n);
   const std::size_t stride = strip_floats(strip_length_);
   auto* registers = reinterpret_cast<float*>(space);
   auto* strips = reinterpret_cast<Strip*>(space + (slots_ + 1) * stride * sizeof(float));
@@ -318,13 +410,7 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
   for (const Instruction& made : instructions_) {
     float* out = made.memory != 0 ? context.write(made.memory) + first : registers + made.slot * stride;
     switch (made.kind) {
-      case Kind::load: {
-        const StridedReader& reader = inputs_[made.out];
-        strips[made.out] = narrow_inputs_[made.out]
-                               ? reader.read_narrow(context.read_narrow(reader.base()), first, n, out)
-                               : reader.read(context.read(reader.base()), first, n, out);
-        continue;
-      }
+      case Kind::load: strips[made.out] = read(context, made.out, first, n, out); continue;
       case Kind::compute: {
         const Strip* operand[3] = {&strips[made.in[0]], &strips[made.in[1]], &strips[made.in[2]]};
         unsigned scalars = 0;
@@ -351,6 +437,7 @@ void StripProgram::evaluate(const RunContext& context, std::byte* space, std::in
 }
 
 void StripProgram::store(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const {
+  if (code_ != nullptr) return;
   for (const Store& store : stores_) {
     const float* strip = reinterpret_cast<const Strip*>(space + (slots_ + 1) * strip_floats(strip_length_) *
                                                                     sizeof(float))[store.operand]

@@ -2,6 +2,9 @@
 //
 // Registers are strips in a thread's own space; a member that is stored is made in its own memory. Results that stand
 // where an input stands that is still to be read are written last, by store().
+//
+// Where the processor allows it (strips/strip_code.hpp), all instructions are done to an element before the next; then
+// only inputs that are not dense, and what reductions read, stand in strips.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +12,7 @@
 
 #include "core/cpu/step.hpp"
 #include "core/cpu/strided_reader.hpp"
+#include "core/cpu/strips/strip_code.hpp"
 #include "core/cpu/strips/strips.hpp"
 
 namespace caddie::cpu {
@@ -59,6 +63,17 @@ class StripProgram {
     double second = 1;  // high or standard deviation
   };
 
+  // Where machine code reads an operand, or puts a result.
+  struct Place {
+    enum class Kind : std::uint8_t { memory, scalar, input_strip, result_strip };
+    Kind kind = Kind::memory;
+    graph::Value value = 0;     // of memory and scalar
+    std::int64_t offset = 0;    // in it, in elements
+    std::int64_t width = 4;     // bytes of an element
+    std::uint16_t operand = 0;  // of strips
+    std::uint16_t slot = 0;
+  };
+
   [[nodiscard]] bool is_in_place(std::uint16_t input) const {
     return inputs_[input].always_in_place() && !narrow_inputs_[input];
   }
@@ -70,6 +85,11 @@ class StripProgram {
   void place_loads();
   void assign_registers();
   void choose_strip_length(std::int64_t elements);
+  void make_code();
+  [[nodiscard]] Place place_of_input(std::uint16_t input, std::size_t& slots) const;
+  [[nodiscard]] Strip read(const RunContext& context, std::uint16_t input, std::int64_t first, std::int64_t n,
+                           float* out) const;
+  void evaluate_by_code(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;
   void fetch_next(const RunContext& context, std::int64_t first, std::int64_t n) const;
   void count(const Counting& counting, std::int64_t first, std::int64_t n, float* out) const;
 
@@ -79,11 +99,14 @@ class StripProgram {
   std::int64_t elements_ = 0;  // that the group walks
   std::vector<Instruction> instructions_;
   std::vector<Store> stores_;
-  std::vector<std::uint16_t> kept_;  // operands that reductions and stores read after the last instruction
+  std::vector<std::uint16_t> kept_;    // operands that reductions and stores read after the last instruction
+  std::vector<std::uint16_t> folded_;  // those of reductions
   std::vector<Counting> countings_;
   std::vector<Drawing> drawings_;
   std::size_t slots_ = 0;
   std::int64_t strip_length_ = 0;
+  std::shared_ptr<const StripCode> code_;  // null: instruction by instruction
+  std::vector<Place> places_;              // of the code
 };
 
 // The strip operation of an elementwise node with strips for operands.
