@@ -111,17 +111,6 @@ inline void exponentiate(const float* scores, std::int64_t count, float scale, c
   }
 }
 
-// Scores of hidden keys -> -infinity, whatever the sign of the scale.
-inline void hide(const Mask& mask, std::int64_t key, std::int64_t count, float scale, float* scores) {
-  const F hidden = splat(scale < 0 ? __builtin_inff() : -__builtin_inff());
-  for (std::int64_t j = 0; j < count; ++j) {
-    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-      float* p = scores + j * kPanel + v * kLanes;
-      store(p, select(mask.lanes(key + j, v), load(p), hidden));
-    }
-  }
-}
-
 inline void rescale_rows(const float* factors, std::int64_t rows, float* output) {
   F factor[kPanelVectors];
   I changed{};

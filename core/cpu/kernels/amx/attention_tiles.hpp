@@ -22,20 +22,11 @@ inline char* take_panels(Carver& carver, std::int64_t lines, std::int64_t depth)
   return reinterpret_cast<char*>(carver.take(padded(lines) / kPanel * panel_bytes<kPlanes>(depth) / 4));
 }
 
-// Positions of one head, `position_stride` apart: float32 or, with one plane, perhaps bfloat16 numbers.
-template <int kPlanes, class Body>
-CADDIE_INLINE void with_numbers(const HeadsIn& x, std::int64_t at, Body body) {
-  if constexpr (kPlanes == 1) {
-    if (x.narrow != nullptr) return body(x.narrow + at);
-  }
-  body(x.data + at);
-}
-
 // `count` positions from `at` on as rows of A, or transposed: then they are the depth of `dim` rows.
 template <int kPlanes>
 inline void pack_left(const HeadsIn& x, std::int64_t at, bool transposed, std::int64_t count, std::int64_t dim,
                       char* out) {
-  with_numbers<kPlanes>(x, at, [&](const auto* numbers) {
+  with_numbers<kPlanes == 1>(x, at, [&](const auto* numbers) {
     pack_rows<kPlanes>(numbers, x.position_stride, transposed, transposed ? dim : count, transposed ? count : dim, out);
   });
 }
@@ -43,7 +34,7 @@ inline void pack_left(const HeadsIn& x, std::int64_t at, bool transposed, std::i
 template <int kPlanes>
 inline void pack_right(const HeadsIn& x, std::int64_t at, bool transposed, std::int64_t count, std::int64_t dim,
                        char* out) {
-  with_numbers<kPlanes>(x, at, [&](const auto* numbers) {
+  with_numbers<kPlanes == 1>(x, at, [&](const auto* numbers) {
     pack_columns<kPlanes>(numbers, x.position_stride, transposed, transposed ? dim : count, transposed ? count : dim,
                           out);
   });

@@ -36,6 +36,14 @@ template <class Heads>
 CADDIE_INLINE std::int64_t place_of(const Heads& x, std::int64_t batch, std::int64_t position, std::int64_t head) {
   return batch * x.batch_stride + position * x.position_stride + head * x.head_stride;
 }
+// body(pointer) of the numbers from a place on: float32 or, where a kernel reads them, perhaps bfloat16.
+template <bool kReadsNarrow, class Body>
+CADDIE_INLINE void with_numbers(const HeadsIn& x, std::int64_t at, Body body) {
+  if constexpr (kReadsNarrow) {
+    if (x.narrow != nullptr) return body(x.narrow + at);
+  }
+  body(x.data + at);
+}
 CADDIE_INLINE F load_numbers(const HeadsIn& x, std::int64_t at, std::int64_t n) {
   return x.narrow != nullptr ? load_bf16(x.narrow + at, n) : load_some(x.data + at, n);
 }
@@ -211,5 +219,16 @@ class Mask {
   std::int32_t lowest_ = 0;
   std::int32_t highest_ = 0;
 };
+
+// Scores of hidden keys -> -infinity, whatever the sign of the scale.
+inline void hide(const Mask& mask, std::int64_t key, std::int64_t count, float scale, float* scores) {
+  const F hidden = splat(scale < 0 ? __builtin_inff() : -__builtin_inff());
+  for (std::int64_t j = 0; j < count; ++j) {
+    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
+      float* p = scores + j * kPanel + v * kLanes;
+      store(p, select(mask.lanes(key + j, v), load(p), hidden));
+    }
+  }
+}
 
 }  // namespace caddie::cpu::CADDIE_ISA::attention

@@ -31,17 +31,6 @@ std::int64_t forward_floats(const AttentionShape& s) {
   return ForwardSpace<Word>(s, nullptr).carver.used();
 }
 
-// Scores of hidden keys -> -infinity, whatever the sign of the scale.
-CADDIE_INLINE void hide(const Mask& mask, std::int64_t key, std::int64_t count, float scale, float* scores) {
-  const F hidden = splat(scale < 0 ? __builtin_inff() : -__builtin_inff());
-  for (std::int64_t j = 0; j < count; ++j) {
-    for (std::int64_t v = 0; v < kPanelVectors; ++v) {
-      float* p = scores + j * kPanel + v * kLanes;
-      store(p, select(mask.lanes(key + j, v), load(p), hidden));
-    }
-  }
-}
-
 // The larger of `maximum` and the scores of a column of vectors, times `factor`.
 CADDIE_INLINE F raised_maximum(const float* column, std::int64_t count, F factor, F maximum) {
   F high[4] = {maximum, maximum, maximum, maximum};

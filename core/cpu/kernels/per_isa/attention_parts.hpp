@@ -18,20 +18,11 @@ CADDIE_INLINE std::int64_t padded_columns(std::int64_t n) {
 }
 inline std::int64_t query_panels(const AttentionShape& s) { return (s.queries + kPanel - 1) / kPanel; }
 
-// Positions of one head, `position_stride` apart: float32 or, where words are of bfloat16, perhaps bfloat16 numbers.
-template <class Word, class Body>
-CADDIE_INLINE void with_numbers(const HeadsIn& x, std::int64_t at, Body body) {
-  if constexpr (Word::kNumbers > 1) {
-    if (x.narrow != nullptr) return body(x.narrow + at);
-  }
-  body(x.data + at);
-}
-
 // `count` positions from `at` on as rows of A, or transposed: then they are the depth of `dim` rows.
 template <class Word>
 inline void pack_left(const HeadsIn& x, std::int64_t at, bool transposed, std::int64_t count, std::int64_t dim,
                       float* out) {
-  with_numbers<Word>(x, at, [&](const auto* numbers) {
+  with_numbers<(Word::kNumbers > 1)>(x, at, [&](const auto* numbers) {
     pack_rows<Word>(numbers, x.position_stride, transposed, transposed ? dim : count, transposed ? count : dim, out);
   });
 }
@@ -39,7 +30,7 @@ inline void pack_left(const HeadsIn& x, std::int64_t at, bool transposed, std::i
 template <class Word>
 inline void pack_right(const HeadsIn& x, std::int64_t at, bool transposed, std::int64_t count, std::int64_t dim,
                        float* out) {
-  with_numbers<Word>(x, at, [&](const auto* numbers) {
+  with_numbers<(Word::kNumbers > 1)>(x, at, [&](const auto* numbers) {
     pack_columns<Word>(numbers, x.position_stride, transposed, transposed ? dim : count, transposed ? count : dim, out);
   });
 }
