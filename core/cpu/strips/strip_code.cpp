@@ -148,7 +148,7 @@ class Avx512Code final : public StripCode, private Xbyak::CodeGenerator {
     mov(rax, count_);
     sub(rax, index_);
     jle(done, T_NEAR);
-    mov(edx, -1);
+    mov(edx, ~0U);
     bzhi(edx, edx, eax);
     kmovd(k1, edx);
     element(true);
