@@ -25,7 +25,9 @@ bool has_pairs() {
 
 // The kernel grants the tile unit's state to a process that asks.
 bool has_tiles() {
-#if defined(__linux__)
+#if defined(CADDIE_EMULATED_TILES)  // tests/cpu/emulated-tiles
+  return __builtin_cpu_supports("avx512vnni");
+#elif defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kTileBf16 = 1U << 22, kTile = 1U << 24, kTileInt8 = 1U << 25;  // in edx of leaf 7
   constexpr unsigned kVectorInt8 = 1U << 11;
