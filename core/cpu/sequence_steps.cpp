@@ -134,10 +134,16 @@ class RopeStep final : public CpuStep {
   }
 
   void run(const RunContext& context) const override {
-    const std::int64_t positions = x_.shape[0] * x_.shape[1];
+    const std::int64_t length = x_.shape[1];
+    const std::int64_t positions = x_.shape[0] * length;
     const std::int64_t tasks = tasks_for(positions, x_.shape.elements());
     context.pool.run(tasks, [&](std::int64_t task) {
-      for (std::int64_t i = positions * task / tasks; i < positions * (task + 1) / tasks; ++i) turn_heads(context, i);
+      const std::int64_t end = positions * (task + 1) / tasks;
+      for (std::int64_t i = positions * task / tasks; i < end;) {  // sequence by sequence
+        const std::int64_t count = std::min(end - i, length - i % length);
+        turn_heads(context, i / length, i % length, count);
+        i += count;
+      }
     });
   }
   [[nodiscard]] StepCost cost() const override {
@@ -145,17 +151,17 @@ class RopeStep final : public CpuStep {
   }
 
  private:
-  void turn_heads(const RunContext& context, std::int64_t position) const {
-    const std::int64_t b = position / x_.shape[1];
-    const std::int64_t t = position % x_.shape[1];
+  // `count` positions of sequence b, from t on.
+  void turn_heads(const RunContext& context, std::int64_t b, std::int64_t t, std::int64_t count) const {
     const Heads heads{x_.shape[2], x_.shape[3], cos_.shape[1]};
+    const std::int64_t row = heads.count * heads.dim;
     const std::int64_t from = x_.offset + b * x_.strides[0] + t * x_.strides[1];
-    const std::int64_t to = position * heads.count * heads.dim;
-    const Row x = narrow_x_ ? Row{nullptr, context.read_narrow(x_.base) + from}
-                            : Row{context.read(x_.base) + from, nullptr};
-    const RowOut y = narrow_y_ ? RowOut{nullptr, context.write_narrow(result_) + to}
-                               : RowOut{context.write(result_) + to, nullptr};
-    rope(x, x_.strides[2], heads, context.read(cos_) + t * heads.pairs, context.read(sin_) + t * heads.pairs, y);
+    const std::int64_t to = (b * x_.shape[1] + t) * row;
+    const Rows x = narrow_x_ ? Rows{nullptr, x_.strides[1], context.read_narrow(x_.base) + from}
+                             : Rows{context.read(x_.base) + from, x_.strides[1]};
+    const RowsOut y = narrow_y_ ? RowsOut{nullptr, row, context.write_narrow(result_) + to}
+                                : RowsOut{context.write(result_) + to, row};
+    rope(count, x, x_.strides[2], heads, context.read(cos_) + t * heads.pairs, context.read(sin_) + t * heads.pairs, y);
   }
 
   View x_, cos_, sin_;

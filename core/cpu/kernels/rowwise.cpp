@@ -14,14 +14,21 @@ constexpr std::int64_t kRowChunk = 128;
 
 std::int64_t chunks_of(std::int64_t rows) { return (rows + kRowChunk - 1) / kRowChunk; }
 
-// Rows of one task where rows are independent.
-constexpr std::int64_t kRowsPerTask = 8;
+// Rows of one task where rows are independent: as many as a vector has lanes, at most.
+constexpr std::int64_t kRowsPerTask = 16;
 
+// body(row, how many) for each task.
 template <typename Body>
 void for_rows(std::int64_t rows, ThreadPool& pool, Body body) {
   pool.run((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-    const std::int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
-    for (std::int64_t row = task * kRowsPerTask; row < end; ++row) body(row);
+    const std::int64_t row = task * kRowsPerTask;
+    body(row, std::min(kRowsPerTask, rows - row));
+  });
+}
+template <typename Body>
+void for_each_row(std::int64_t rows, ThreadPool& pool, Body body) {
+  for_rows(rows, pool, [&](std::int64_t row, std::int64_t count) {
+    for (const std::int64_t end = row + count; row < end; ++row) body(row);
   });
 }
 
@@ -40,20 +47,23 @@ float shifted_sum(const float* x, std::int64_t columns, float* y, float& shift) 
 }  // namespace
 
 void rms_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, RowsOut y, ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) { kernels().rows->rms_norm(x.at(row), epsilon, columns, y.at(row)); });
+  for_rows(rows, pool, [&](std::int64_t row, std::int64_t count) {
+    kernels().rows->rms_norm(count, columns, x.from(row), epsilon, y.from(row));
+  });
 }
 
 void rms_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, float epsilon, Rows dy, Rows addend, RowsOut dx,
                        ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) {
-    kernels().rows->rms_norm_backward(x.at(row), dy.at(row), epsilon, columns, addend.at(row).data, dx.at(row));
+  for_rows(rows, pool, [&](std::int64_t row, std::int64_t count) {
+    kernels().rows->rms_norm_backward(count, columns, x.from(row), epsilon, dy.from(row), addend.from(row),
+                                      dx.from(row));
   });
 }
 
 void layer_norm_forward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, const float* bias,
                         float epsilon, RowsOut y, ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) {
-    kernels().rows->layer_norm(x.at(row), weight, bias, epsilon, columns, y.at(row));
+  for_rows(rows, pool, [&](std::int64_t row, std::int64_t count) {
+    kernels().rows->layer_norm(count, columns, x.from(row), weight, bias, epsilon, y.from(row));
   });
 }
 
@@ -75,23 +85,22 @@ void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const 
       std::fill_n(weight_sums, columns, 0.0F);
       std::fill_n(bias_sums, columns, 0.0F);
     }
-    const std::int64_t end = std::min(rows, (chunk + 1) * kRowChunk);
-    for (std::int64_t row = chunk * kRowChunk; row < end; ++row) {
-      kernels().rows->layer_norm_backward(x.at(row), weight, dy.at(row), epsilon, columns, addend.at(row).data,
-                                          dx.at(row), weight_sums, bias_sums);
-    }
+    const std::int64_t row = chunk * kRowChunk;
+    kernels().rows->layer_norm_backward(std::min(kRowChunk, rows - row), columns, x.from(row), weight, epsilon,
+                                        dy.from(row), addend.from(row), dx.from(row), weight_sums, bias_sums);
   });
   if (d_weight == nullptr) return;
   add_chunks(chunks, columns, of_weight, d_weight);
   add_chunks(chunks, columns, of_bias, d_bias);
 }
 
-void rope(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y) {
-  kernels().rows->rope(x, head_stride, heads, cosine, sine, y);
+void rope(std::int64_t positions, Rows x, std::int64_t head_stride, const Heads& heads, const float* cosine,
+          const float* sine, RowsOut y) {
+  kernels().rows->rope(positions, x, head_stride, heads, cosine, sine, y);
 }
 
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) {
+  for_each_row(rows, pool, [&](std::int64_t row) {
     float* to = y.data + row * y.ld;
     float shift = 0.0F;
     const float sum = shifted_sum(x.data + row * x.ld, columns, to, shift);
@@ -100,7 +109,7 @@ void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y,
 }
 
 void log_sum_exp(std::int64_t rows, std::int64_t columns, Rows x, float* out, ThreadPool& pool) {
-  for_rows(rows, pool, [&](std::int64_t row) {
+  for_each_row(rows, pool, [&](std::int64_t row) {
     const float* from = x.data + row * x.ld;
     const float high = kernels().rows->maximum(from, columns);
     // Against an infinite reference exp would give NaN; unshifted, the sum is 0, infinite or (a NaN in the row) NaN.

@@ -11,35 +11,25 @@
 
 namespace caddie::cpu {
 
-// One row: floats, or numbers in bfloat16 where `narrow` is given. Norms take both, the others floats.
-struct Row {
-  const float* data = nullptr;
-  const std::uint16_t* narrow = nullptr;
-};
-struct RowOut {
-  float* data = nullptr;
-  std::uint16_t* narrow = nullptr;
-};
-
+// Rows, ld numbers apart: floats, or numbers in bfloat16 where `narrow` is given. Norms and rope take both, the others
+// floats.
 struct Rows {
   const float* data = nullptr;
   std::int64_t ld = 0;
   const std::uint16_t* narrow = nullptr;
 
-  [[nodiscard]] bool is_given() const { return data != nullptr || narrow != nullptr; }
-  [[nodiscard]] Row at(std::int64_t row) const {
-    if (!is_given()) return {};
-    return narrow != nullptr ? Row{nullptr, narrow + row * ld} : Row{data + row * ld, nullptr};
+  [[nodiscard]] Rows from(std::int64_t row) const {
+    if (narrow != nullptr) return {nullptr, ld, narrow + row * ld};
+    return {data != nullptr ? data + row * ld : nullptr, ld};
   }
 };
-
 struct RowsOut {
   float* data = nullptr;
   std::int64_t ld = 0;
   std::uint16_t* narrow = nullptr;
 
-  [[nodiscard]] RowOut at(std::int64_t row) const {
-    return narrow != nullptr ? RowOut{nullptr, narrow + row * ld} : RowOut{data + row * ld, nullptr};
+  [[nodiscard]] RowsOut from(std::int64_t row) const {
+    return narrow != nullptr ? RowsOut{nullptr, ld, narrow + row * ld} : RowsOut{data + row * ld, ld};
   }
 };
 
@@ -60,16 +50,18 @@ std::size_t layer_norm_backward_workspace_bytes(std::int64_t rows, std::int64_t 
 void layer_norm_backward(std::int64_t rows, std::int64_t columns, Rows x, const float* weight, float epsilon, Rows dy,
                          Rows addend, RowsOut dx, float* d_weight, float* d_bias, ThreadPool& pool, void* workspace);
 
-// Heads of one position, each of dim numbers; y's follow each other, x's are head_stride apart. The first 2 pairs
-// numbers of a head are turned (Su et al. 2021), for i < pairs:
+// Heads of positions, each of dim numbers; a row is what one position has: y's heads follow each other, x's are
+// head_stride apart. cosine and sine: [positions, pairs]. The first 2 pairs numbers of a head are turned (Su et al.
+// 2021), for i < pairs:
 //   y[i] = x[i] c[i] + x[i + pairs] s[i],  y[i + pairs] = x[i + pairs] c[i] - x[i] s[i]
-// The rest is copied. y is not x.
+// The rest is copied. y is not x. On the calling thread.
 struct Heads {
   std::int64_t count = 0;
   std::int64_t dim = 0;
   std::int64_t pairs = 0;
 };
-void rope(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y);
+void rope(std::int64_t positions, Rows x, std::int64_t head_stride, const Heads& heads, const float* cosine,
+          const float* sine, RowsOut y);
 
 // y = softmax of each row; y may be x. A row of nothing but -infinity gives NaN.
 void softmax_forward(std::int64_t rows, std::int64_t columns, Rows x, RowsOut y, ThreadPool& pool);

@@ -89,18 +89,22 @@ struct LossTable {
   float (*log)(float x);
 };
 
-// One row each; the names are those of rowwise.hpp.
+// Rows of `columns` numbers, or one row of `count`; the names are those of rowwise.hpp.
 struct RowTable {
   float (*maximum)(const float* x, std::int64_t count);  // -infinity if empty; NaNs may be lost
   // y = x * factor.
   void (*scale)(const float* x, float factor, std::int64_t count, float* y);
-  void (*rms_norm)(Row x, float epsilon, std::int64_t count, RowOut y);
-  void (*rms_norm_backward)(Row x, Row dy, float epsilon, std::int64_t count, const float* addend, RowOut dx);
-  void (*layer_norm)(Row x, const float* weight, const float* bias, float epsilon, std::int64_t count, RowOut y);
+  void (*rms_norm)(std::int64_t rows, std::int64_t columns, const Rows& x, float epsilon, const RowsOut& y);
+  void (*rms_norm_backward)(std::int64_t rows, std::int64_t columns, const Rows& x, float epsilon, const Rows& dy,
+                            const Rows& addend, const RowsOut& dx);
+  void (*layer_norm)(std::int64_t rows, std::int64_t columns, const Rows& x, const float* weight, const float* bias,
+                     float epsilon, const RowsOut& y);
   // Adds to d_weight and d_bias, where they are given.
-  void (*layer_norm_backward)(Row x, const float* weight, Row dy, float epsilon, std::int64_t count,
-                              const float* addend, RowOut dx, float* d_weight, float* d_bias);
-  void (*rope)(Row x, std::int64_t head_stride, const Heads& heads, const float* cosine, const float* sine, RowOut y);
+  void (*layer_norm_backward)(std::int64_t rows, std::int64_t columns, const Rows& x, const float* weight,
+                              float epsilon, const Rows& dy, const Rows& addend, const RowsOut& dx, float* d_weight,
+                              float* d_bias);
+  void (*rope)(std::int64_t positions, const Rows& x, std::int64_t head_stride, const Heads& heads, const float* cosine,
+               const float* sine, const RowsOut& y);
   void (*add)(const float* x, std::int64_t count, float* out);
   // y = exp(x - shift) (y may be null); returns the sum.
   float (*exp_sum)(const float* x, float shift, std::int64_t count, float* y);

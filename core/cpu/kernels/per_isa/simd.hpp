@@ -239,6 +239,31 @@ CADDIE_INLINE void transpose(F (&rows)[kLanes]) {
   detail::transpose_stage<1>(rows);
 }
 
+// sum_lanes() of each of kLanes vectors, in the same tree.
+CADDIE_INLINE F sums_of_lanes(F (&rows)[kLanes]) {
+  transpose(rows);
+#pragma GCC unroll 4
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int lane = 0; lane < half; ++lane) rows[lane] += rows[lane + half];
+  }
+  return rows[0];
+}
+
+// Lane i is lane from[i] of v.
+CADDIE_INLINE F permute(F v, I from) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<F>(
+      _mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(from), reinterpret_cast<__m512>(v)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<F>(_mm256_permutevar8x32_ps(reinterpret_cast<__m256>(v), reinterpret_cast<__m256i>(from)));
+#else
+  F out;
+  for (int i = 0; i < kLanes; ++i) out[i] = v[from[i]];
+  return out;
+#endif
+}
+
 CADDIE_INLINE std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 CADDIE_INLINE std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 

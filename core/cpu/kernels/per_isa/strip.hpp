@@ -51,26 +51,33 @@ struct Terms {
   F of[kSums];
 };
 
+// Of floats [begin, end) of a block, before the lanes are added.
+template <int kSums, typename Make>
+CADDIE_INLINE void lane_sums_of(std::int64_t begin, std::int64_t end, F (&totals)[kSums], Make terms) {
+  F sums[kSums][4] = {};
+  const auto add = [&](int v, const Terms<kSums>& made) {
+    for (int s = 0; s < kSums; ++s) sums[s][v] += made.of[s];
+  };
+  std::int64_t i = begin;
+  for (; i + 4 * kLanes <= end; i += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) add(v, terms(i + v * kLanes, static_cast<std::int64_t>(kLanes)));
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) {
+    if (i < end) add(v, terms(i, least(kLanes, end - i)));
+    i += kLanes;
+  }
+  for (int s = 0; s < kSums; ++s) totals[s] = (sums[s][0] + sums[s][1]) + (sums[s][2] + sums[s][3]);
+}
+
 template <int kSums, typename Make>
 CADDIE_INLINE void sums_of(std::int64_t count, float (&totals)[kSums], Make terms) {
   for (float& total : totals) total = 0.0F;
   for (std::int64_t begin = 0; begin < count; begin += kSumBlock) {
-    const std::int64_t end = least(count, begin + kSumBlock);
-    F sums[kSums][4] = {};
-    const auto add = [&](int v, const Terms<kSums>& made) {
-      for (int s = 0; s < kSums; ++s) sums[s][v] += made.of[s];
-    };
-    std::int64_t i = begin;
-    for (; i + 4 * kLanes <= end; i += 4 * kLanes) {
-#pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) add(v, terms(i + v * kLanes, static_cast<std::int64_t>(kLanes)));
-    }
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      if (i < end) add(v, terms(i, least(kLanes, end - i)));
-      i += kLanes;
-    }
-    for (int s = 0; s < kSums; ++s) totals[s] += sum_lanes((sums[s][0] + sums[s][1]) + (sums[s][2] + sums[s][3]));
+    F lanes[kSums];
+    lane_sums_of(begin, least(count, begin + kSumBlock), lanes, terms);
+    for (int s = 0; s < kSums; ++s) totals[s] += sum_lanes(lanes[s]);
   }
 }
 
