@@ -35,16 +35,14 @@ ReductionWalk::ReductionWalk(const CompileInput& input, const graph::FusedGroup&
     results_.push_back({member.operands[0], node.first_output, strip_reduction(reduce_of(node.op, type))});
   }
   inner_ = axes_.back().length;
-  inner_reduced_ = axes_.back().reduced;
   for (const graph::ReducedAxis& axis : axes_) kept_ *= axis.reduced ? 1 : axis.length;
   const bool outer_kept = !axes_.front().reduced && axes_.size() > 1;
   const bool two_axes = axes_.size() == 2;
-  axes_.pop_back();
   const std::int64_t by_size = std::clamp<std::int64_t>(elements_ / kElementsPerTask, 1, kMostTasks);
   if (outer_kept && axes_.front().length >= kLeastRows) {
     way_ = Way::rows;
     tasks_ = std::min(by_size, axes_.front().length);
-  } else if (two_axes && !inner_reduced_ && inner_ >= kLeastRows * strip_) {
+  } else if (two_axes && !axes_.back().reduced && inner_ >= kLeastRows * strip_) {
     way_ = Way::columns;
     tasks_ = std::min(by_size, (inner_ + strip_ - 1) / strip_);
   } else {
@@ -59,10 +57,11 @@ std::size_t ReductionWalk::scratch_bytes() const {
   return static_cast<std::size_t>(tasks_ * kept_) * results_.size() * sizeof(float);
 }
 
-std::int64_t ReductionWalk::kept_index(std::int64_t row) const {
+// Of row `row` of the axes before `level`, among the kept elements of these axes.
+std::int64_t ReductionWalk::kept_index(std::size_t level, std::int64_t row) const {
   std::int64_t index = 0;
   std::int64_t step = 1;
-  for (std::size_t axis = axes_.size(); axis-- > 0;) {
+  for (std::size_t axis = level; axis-- > 0;) {
     const std::int64_t at = row % axes_[axis].length;
     row /= axes_[axis].length;
     if (axes_[axis].reduced) continue;
@@ -72,23 +71,61 @@ std::int64_t ReductionWalk::kept_index(std::int64_t row) const {
   return index;
 }
 
-// A strip may cut runs of the innermost axis and hold several: whole ones that follow each other along the next axis
-// are folded at once. Axes are kept and reduced in turn: their results follow each other, or are the same.
-void ReductionWalk::fold(const ReductionResult& result, const float* strip, std::int64_t first, std::int64_t n,
-                         float* total) const {
-  const std::int64_t next_length = axes_.empty() ? 1 : axes_.back().length;
-  std::int64_t row = first / inner_;
-  std::int64_t from = first % inner_;
+// Folds elements [first, first + n) of the axes up to `level`, which is the last one at first. A strip may cut runs of
+// that axis and hold several: whole ones that follow each other are folded at once. Axes are kept and reduced in turn.
+void ReductionWalk::fold(const StripReduction& function, std::size_t level, const float* strip, std::int64_t first,
+                         std::int64_t n, float* total) const {
+  const std::int64_t length = axes_[level].length;
+  std::int64_t row = first / length;
+  std::int64_t from = first % length;
   while (n > 0) {
-    const std::int64_t count = std::min(n, inner_ - from);
-    const std::int64_t rows = count < inner_ ? 1 : std::min(n / inner_, next_length - row % next_length);
-    float* at = total + kept_index(row) * (inner_reduced_ ? 1 : inner_) + (inner_reduced_ ? 0 : from);
-    (inner_reduced_ ? result.function.reduce_rows : result.function.accumulate_rows)(at, strip, rows, count);
-    strip += rows * count;
-    n -= rows * count;
-    row += rows;
+    const std::int64_t count = std::min(n, length - from);
+    const std::int64_t rows = count < length ? 1 : n / length;
+    const std::int64_t folded = axes_[level].reduced ? fold_reduced(function, level, strip, row, rows, count, total)
+                                                     : fold_kept(function, level, strip, row, rows, from, count, total);
+    strip += folded * count;
+    n -= folded * count;
+    row += folded;
     from = 0;
   }
+}
+
+// Rows of `count` elements each along a reduced axis; how many were folded. Few results that follow each other are not
+// worth a call: those of many rows are then made beside, and folded in their turn.
+std::int64_t ReductionWalk::fold_reduced(const StripReduction& function, std::size_t level, const float* strip,
+                                         std::int64_t row, std::int64_t rows, std::int64_t count, float* total) const {
+  constexpr std::int64_t kFew = 16, kRows = 64;
+  const std::int64_t next_length = level == 0 ? 1 : axes_[level - 1].length;
+  if (level == 0 || next_length >= kFew) {
+    rows = std::min(rows, next_length - row % next_length);
+    function.reduce_rows(total + kept_index(level, row), strip, rows, count);
+    return rows;
+  }
+  std::array<float, kRows> made;
+  rows = std::min(rows, kRows);
+  fill_strip(made.data(), function.identity, rows);
+  function.reduce_rows(made.data(), strip, rows, count);
+  fold(function, level - 1, made.data(), row, rows, total);
+  return rows;
+}
+
+// Rows of `count` elements each, from element `from` of a kept axis; how many were folded.
+std::int64_t ReductionWalk::fold_kept(const StripReduction& function, std::size_t level, const float* strip,
+                                      std::int64_t row, std::int64_t rows, std::int64_t from, std::int64_t count,
+                                      float* total) const {
+  const std::int64_t next_length = level == 0 ? 1 : axes_[level - 1].length;
+  float* at = total + kept_index(level, row) * axes_[level].length + from;
+  const std::int64_t planes = rows / next_length;
+  if (row % next_length != 0 || planes == 0) {
+    rows = std::min(rows, next_length - row % next_length);
+    function.accumulate_rows(at, strip, 1, rows, count);
+    return rows;
+  }
+  // Results of whole planes follow each other along the axis before, as far as it goes.
+  const std::int64_t outer_length = level < 2 ? 1 : axes_[level - 2].length;
+  const std::int64_t whole = std::min(planes, outer_length - row / next_length % outer_length);
+  function.accumulate_rows(at, strip, whole, next_length, count);
+  return whole * next_length;
 }
 
 void ReductionWalk::walk(const StripProgram& program, const RunContext& context, std::byte* space, std::int64_t first,
@@ -103,7 +140,7 @@ void ReductionWalk::walk(const StripProgram& program, const RunContext& context,
         fill_strip(spelled, *strip.data, n);
         strip.data = spelled;
       }
-      fold(results_[r], strip.data, first, n, totals[r]);
+      fold(results_[r].function, axes_.size() - 1, strip.data, first, n, totals[r]);
     }
     program.store(context, space, first, n);
     first += n;

@@ -32,17 +32,21 @@ class ReductionWalk {
   // Evaluates [first, last) and folds it into totals[r], element 0 of result r.
   void walk(const StripProgram& program, const RunContext& context, std::byte* space, std::int64_t first,
             std::int64_t last, float* const* totals) const;
-  void fold(const ReductionResult& result, const float* strip, std::int64_t first, std::int64_t n, float* total) const;
-  [[nodiscard]] std::int64_t kept_index(std::int64_t row) const;
+  void fold(const StripReduction& function, std::size_t level, const float* strip, std::int64_t first, std::int64_t n,
+            float* total) const;
+  std::int64_t fold_reduced(const StripReduction& function, std::size_t level, const float* strip, std::int64_t row,
+                            std::int64_t rows, std::int64_t count, float* total) const;
+  std::int64_t fold_kept(const StripReduction& function, std::size_t level, const float* strip, std::int64_t row,
+                         std::int64_t rows, std::int64_t from, std::int64_t count, float* total) const;
+  [[nodiscard]] std::int64_t kept_index(std::size_t level, std::int64_t row) const;
   void run_rows(const StripProgram& program, const RunContext& context) const;
   void run_columns(const StripProgram& program, const RunContext& context) const;
   void run_parts(const StripProgram& program, const RunContext& context) const;
   void add_parts(const RunContext& context) const;
 
   Way way_ = Way::parts;
-  std::vector<graph::ReducedAxis> axes_;   // outermost first, without the innermost
+  std::vector<graph::ReducedAxis> axes_;   // outermost first
   std::int64_t inner_ = 1;                 // length of the innermost axis
-  bool inner_reduced_ = true;
   std::int64_t elements_ = 0;
   std::int64_t kept_ = 1;                  // elements of a result
   std::int64_t strip_ = 1;

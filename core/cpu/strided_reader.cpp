@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <numeric>
-
+#include <utility>
 
 namespace caddie::cpu {
 namespace {
@@ -24,6 +24,27 @@ std::int64_t StridedReader::part_length() const {
   if (axis_count_ == 0) return 1;
   const graph::ViewAxis& inner = axes_[axis_count_ - 1];
   return std::gcd(std::gcd(inner.begin, inner.end), inner.length);
+}
+
+std::optional<ElementMap> StridedReader::map() const {
+  if (bounded_ || axis_count_ == 0) return std::nullopt;
+  const graph::ViewAxis& inner = axes_[axis_count_ - 1];
+  if (inner.length % ElementMap::kVector != 0 || inner.stride < 0 || inner.stride > 1) return std::nullopt;
+  ElementMap map;
+  map.repeats = inner.stride == 0;
+  std::int64_t inside = 1;  // elements of the axes so far
+  for (std::size_t axis = axis_count_; axis-- > 0;) {
+    const auto [length, stride, begin, end] = axes_[axis];
+    if (!std::in_range<std::int32_t>(stride) || !std::has_single_bit(static_cast<std::uint64_t>(inside))) {
+      return std::nullopt;
+    }
+    if (axis > 0 && !std::in_range<std::int32_t>(inside * length)) return std::nullopt;
+    const int shift = std::countr_zero(static_cast<std::uint64_t>(inside));
+    const std::uint32_t mask = axis == 0 ? ~0U : static_cast<std::uint32_t>(length - 1);
+    if (stride != 0) map.axes.push_back({shift, mask, static_cast<std::int32_t>(stride)});
+    inside *= length;
+  }
+  return map;
 }
 
 StridedReader::Position StridedReader::position(std::int64_t run) const {

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
+#include "core/cpu/strips/strip_code.hpp"
 #include "core/cpu/strips/strips.hpp"
 #include "core/graph/view.hpp"
 
@@ -31,6 +33,8 @@ class StridedReader {
   [[nodiscard]] bool is_dense() const { return dense_; }
   [[nodiscard]] bool has_padding() const { return bounded_; }
   [[nodiscard]] std::int64_t offset() const { return offset_; }
+  // Where elements stand behind offset(), for machine code: of views without padding whose axes have simple lengths.
+  [[nodiscard]] std::optional<ElementMap> map() const;
 
   // Elements [first, first + n) of the view over memory `base`; `space` holds n floats and may not be used.
   [[nodiscard]] Strip read(const float* base, std::int64_t first, std::int64_t n, float* space) const;

@@ -95,7 +95,7 @@ StripProgram::StripProgram(const CompileInput& input, const FusedGroup& group)
   place_loads();
   assign_registers();
   choose_strip_length(group.elements);
-  make_code();
+  make_code(group);
 }
 
 std::uint16_t StripProgram::number(const GroupOperand& operand) const {
@@ -262,23 +262,28 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
 
 // ---- machine code ---------------------------------------------------------------------------------------------------
 
-StripProgram::Place StripProgram::place_of_input(std::uint16_t input, std::size_t& slots) const {
+StripProgram::Place StripProgram::place_of_input(std::uint16_t input, bool may_map, std::size_t& slots) const {
   const StridedReader& reader = inputs_[input];
   Place place{.value = reader.base(), .offset = reader.offset(), .operand = input};
   place.width = narrow_inputs_[input] ? 2 : 4;
   if (reader.is_dense()) return place;
-  place.kind = is_in_place(input) ? Place::Kind::scalar : Place::Kind::input_strip;
+  place.kind = is_in_place(input)                    ? Place::Kind::scalar
+               : may_map && reader.map().has_value() ? Place::Kind::mapped
+                                                     : Place::Kind::input_strip;
   if (place.kind == Place::Kind::input_strip) place.slot = static_cast<std::uint16_t>(slots++);
   return place;
 }
 
 // Not where inputs have padding: whole strips of it are one number, which the instructions know to use.
-void StripProgram::make_code() {
+void StripProgram::make_code(const FusedGroup& group) {
   if (std::ranges::any_of(inputs_, &StridedReader::has_padding)) return;
   if (std::ranges::none_of(instructions_, [](const Instruction& made) { return made.kind == Kind::compute; })) return;
   ElementProgram program;
   std::vector<Place> results;
   std::size_t slots = 0;
+  // Whatever is walked begins at whole vectors.
+  const bool may_map = strip_length_ % ElementMap::kVector == 0 &&
+                       (group.reduction.empty() || group.reduction.back().length % ElementMap::kVector == 0);
   const auto add_result = [&](std::uint16_t operand, bool is_narrow, const Place& place) {
     program.results.push_back({operand, is_narrow});
     results.push_back(place);
@@ -287,11 +292,12 @@ void StripProgram::make_code() {
     ElementOperation operation{.op = made.op, .operand_count = made.operand_count, .out = made.out};
     std::ranges::copy(made.in, operation.in);
     if (made.kind == Kind::load) {
-      const Place place = place_of_input(made.out, slots);
-      const bool reads_narrow = place.kind == Place::Kind::memory && place.width == 2;
+      const Place place = place_of_input(made.out, may_map, slots);
+      const bool reads_narrow = place.kind != Place::Kind::input_strip && place.width == 2;
       operation.kind = reads_narrow ? ElementOperation::Kind::read_narrow
                        : place.kind == Place::Kind::scalar ? ElementOperation::Kind::read_scalar
                                                            : ElementOperation::Kind::read;
+      if (place.kind == Place::Kind::mapped) operation.map = *inputs_[made.out].map();
       places_.push_back(place);
     } else if (made.kind != Kind::compute) {
       return places_.clear();
@@ -323,6 +329,7 @@ void StripProgram::evaluate_by_code(const RunContext& context, std::byte* space,
     float* slot = registers + place.slot * stride;
     switch (place.kind) {
       case Place::Kind::memory:
+      case Place::Kind::mapped:
       case Place::Kind::scalar: {
         const std::int64_t element = place.offset + (place.kind == Place::Kind::memory ? first : 0);
         places[i] = static_cast<std::byte*>(context.memory[place.value]) + element * place.width;
@@ -340,7 +347,7 @@ void StripProgram::evaluate_by_code(const RunContext& context, std::byte* space,
         break;
     }
   }
-  code_->run(places.data(), n);
+  code_->run(places.data(), first, n);
 }
 
 // ---- running --------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 // where an input stands that is still to be read are written last, by store().
 //
 // Where the processor allows it (strips/strip_code.hpp), all instructions are done to an element before the next; then
-// only inputs that are not dense, and what reductions read, stand in strips.
+// only what reductions read stands in strips, and inputs whose elements have no simple places.
 #pragma once
 
 #include <cstdint>
@@ -65,9 +65,9 @@ class StripProgram {
 
   // Where machine code reads an operand, or puts a result.
   struct Place {
-    enum class Kind : std::uint8_t { memory, scalar, input_strip, result_strip };
+    enum class Kind : std::uint8_t { memory, mapped, scalar, input_strip, result_strip };
     Kind kind = Kind::memory;
-    graph::Value value = 0;     // of memory and scalar
+    graph::Value value = 0;     // of memory, mapped and scalar
     std::int64_t offset = 0;    // in it, in elements
     std::int64_t width = 4;     // bytes of an element
     std::uint16_t operand = 0;  // of strips
@@ -85,8 +85,8 @@ class StripProgram {
   void place_loads();
   void assign_registers();
   void choose_strip_length(std::int64_t elements);
-  void make_code();
-  [[nodiscard]] Place place_of_input(std::uint16_t input, std::size_t& slots) const;
+  void make_code(const graph::FusedGroup& group);
+  [[nodiscard]] Place place_of_input(std::uint16_t input, bool may_map, std::size_t& slots) const;
   [[nodiscard]] Strip read(const RunContext& context, std::uint16_t input, std::int64_t first, std::int64_t n,
                            float* out) const;
   void evaluate_by_code(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;

@@ -69,6 +69,12 @@ std::vector<Maker> reductions(Op op) {
                                                      {{16, 4000}, {0}},
                                                      {{2, 3, 5000}, {0, 2}},
                                                      {{6, 3, 2100}, {1}},
+                                                     {{300, 4, 32}, {0, 2}},  // few results, many short rows
+                                                     {{70, 3, 40}, {0, 2}},
+                                                     {{6, 100, 4, 20}, {1, 3}},
+                                                     {{300, 2, 32}, {1}},  // short planes
+                                                     {{5, 2, 3, 2, 36}, {1, 3}},
+                                                     {{4, 7, 50, 2, 33}, {1, 3}},
                                                      {{1, 1}, {}}};
   for (const auto& [shape, axes] : cases) {
     for (const std::int64_t keep : {0, 1}) {
@@ -231,6 +237,13 @@ std::vector<OpCases> all_cases() {
        with(Op::cast, {5}, to_i32, true), [=](Case& c) { c.emit(Op::cast, {c.real({100}, -9e9F, 9e9F)}, to_i32); }});
   for (const Op op : {Op::add, Op::sub, Op::mul, Op::max, Op::min, Op::lt, Op::le, Op::eq})
     add(op, binary(op) + binary_whole(op));
+  for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{  // factors of whole vectors, and of rows that repeat
+           {{100, 4, 32}, {4, 1}}, {{100, 4, 32}, {100, 4, 1}}, {{90, 2, 2, 32}, {90, 2, 1, 32}},
+           {{100, 4, 64}, {64}}, {{3, 50, 4, 16}, {3, 1, 4, 1}}, {{100, 3, 48}, {3, 1}}}) {
+    std::ranges::find(all, Op::mul, &OpCases::op)->cases.push_back([=, a = a, b = b](Case& c) {
+      c.emit(Op::mul, {c.real(a), c.real(b)});
+    });
+  }
   add(Op::div, binary(Op::div, 0.2F, 3));
   add(Op::pow, binary(Op::pow, 0.2F, 3));
   for (const Op op : {Op::bit_and, Op::bit_or, Op::bit_xor, Op::int_div, Op::int_mod}) add(op, binary_whole(op));

@@ -68,7 +68,7 @@ class Example {
     for (std::size_t r = 0; r < program_.results.size(); ++r) {
       places.push_back(program_.results[r].is_narrow ? static_cast<void*>(narrow[r].data()) : wide[r].data());
     }
-    code->run(places.data(), n);
+    code->run(places.data(), 0, n);
     for (std::size_t r = 0; r < program_.results.size(); ++r) {
       const std::vector<float>& want = values_[program_.results[r].value];
       std::vector<std::uint16_t> rounded(kMost);

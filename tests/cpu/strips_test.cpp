@@ -56,8 +56,17 @@ TEST_P(StripsTest, RowsAreReducedAsOneByOne) {
 
         want = got = numbers(length, 9);
         for (std::int64_t row = 0; row < rows; ++row) function.accumulate(want.data(), x.data() + row * length, length);
-        function.accumulate_rows(got.data(), x.data(), rows, length);
+        function.accumulate_rows(got.data(), x.data(), 1, rows, length);
         EXPECT_EQ(bits_of(got), bits_of(want)) << kind << ", " << rows << " rows added, of " << length;
+
+        constexpr std::int64_t kPlanes = 3;
+        const std::vector<float> planes = numbers(kPlanes * rows * length, 10);
+        want = got = numbers(kPlanes * length, 11);
+        for (std::int64_t row = 0; row < kPlanes * rows; ++row) {
+          function.accumulate(want.data() + row / rows * length, planes.data() + row * length, length);
+        }
+        function.accumulate_rows(got.data(), planes.data(), kPlanes, rows, length);
+        EXPECT_EQ(bits_of(got), bits_of(want)) << kind << ", planes of " << rows << " rows of " << length;
       }
     }
   }
@@ -110,6 +119,53 @@ TEST_P(StripsTest, ShortRunsAreReadInTheirOrder) {
       }
     }
   }
+}
+
+TEST_P(StripsTest, MachineCodeFindsWhatReadersFind) {
+  const std::vector<float> base = numbers(9000, 5);
+  std::vector<std::uint16_t> narrow(base.size());
+  narrow_strip(narrow.data(), base.data(), static_cast<std::int64_t>(base.size()));
+  for (const graph::View& view :
+       {view_of({40, 32}, {7, 1}), view_of({6, 2, 64}, {90, 0, 1}), view_of({3, 4, 2, 16}, {200, 16, 0, 1}),
+        view_of({20, 4, 32}, {0, 1, 0}), view_of({9, 4, 16}, {4, 1, 0}), view_of({8, 2, 128}, {0, -130, 1})}) {
+    graph::View moved = view;
+    moved.offset = 1000;
+    const StridedReader reader(moved, graph::DType::f32);
+    ASSERT_TRUE(reader.map().has_value());
+    ElementProgram program;
+    program.operations = {
+        {.kind = ElementOperation::Kind::read, .out = 0, .map = *reader.map()},
+        {.kind = ElementOperation::Kind::read_narrow, .out = 1, .map = *reader.map()},
+        {.op = StripOp::copy, .operand_count = 1, .out = 2, .in = {0}},
+    };
+    program.results = {{2, false}, {1, false}};
+    const auto code = StripCode::make(program);
+    if (GetParam() < Isa::avx512) continue;  // there is none
+    ASSERT_NE(code, nullptr);
+    for (const std::int64_t first : {0, 16, 96}) {
+      const std::int64_t n = moved.shape.elements() - first;
+      std::vector<float> wide(static_cast<std::size_t>(n)), widened(wide.size());
+      auto* const from = const_cast<float*>(base.data()) + moved.offset;
+      auto* const narrow_from = narrow.data() + moved.offset;
+      code->run(std::vector<void*>{from, narrow_from, wide.data(), widened.data()}.data(), first, n);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::size_t at = place(moved, first + i);
+        ASSERT_EQ(wide[static_cast<std::size_t>(i)], base[at]) << first << " " << i;
+        const std::uint32_t want = std::uint32_t{narrow[at]} << 16;
+        ASSERT_EQ(std::bit_cast<std::uint32_t>(widened[static_cast<std::size_t>(i)]), want) << first << " " << i;
+      }
+    }
+  }
+}
+
+TEST_P(StripsTest, OnlySimplePlacesHaveMaps) {
+  const auto has_map = [](const graph::View& view) { return StridedReader(view, graph::DType::f32).map().has_value(); };
+  EXPECT_FALSE(has_map(view_of({40, 24}, {70, 1})));     // vectors would cross rows
+  EXPECT_FALSE(has_map(view_of({5, 3, 32}, {1, 7, 0})));  // three is not a power of two
+  EXPECT_FALSE(has_map(view_of({16, 16}, {1, 16})));     // transposed
+  graph::View padded = view_of({40, 32}, {64, 1});
+  padded.bounded = true;
+  EXPECT_FALSE(has_map(padded));
 }
 
 }  // namespace

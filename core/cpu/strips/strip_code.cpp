@@ -124,11 +124,14 @@ class Avx512Code final : public StripCode, private Xbyak::CodeGenerator {
   // As the System V calling convention has it; only registers that a function may change are used.
   const Reg64& places_ = rdi;
   const Reg64& count_ = rsi;
+  const Reg64& first_ = rdx;
   const Reg64& index_ = rcx;
+  const Reg64& spare_ = r11;
+  static constexpr std::size_t kHeldPointers = 3;  // r8 to r10
 
   void generate() {
     Xbyak::Label loop, tail, done;
-    for (std::size_t place = 0; place < 4; ++place) {
+    for (std::size_t place = 0; place < kHeldPointers; ++place) {
       if (place < place_count()) mov(held_pointer(place), ptr[places_ + 8 * place]);
     }
     std::size_t place = 0;
@@ -148,9 +151,9 @@ class Avx512Code final : public StripCode, private Xbyak::CodeGenerator {
     mov(rax, count_);
     sub(rax, index_);
     jle(done, T_NEAR);
-    mov(edx, ~0U);
-    bzhi(edx, edx, eax);
-    kmovd(k1, edx);
+    mov(spare_.cvt32(), ~0U);
+    bzhi(eax, spare_.cvt32(), eax);
+    kmovd(k1, eax);
     element(true);
     L(done);
     vzeroupper();
@@ -160,11 +163,24 @@ class Avx512Code final : public StripCode, private Xbyak::CodeGenerator {
   [[nodiscard]] std::size_t place_count() const {
     return static_cast<std::size_t>(std::ranges::count_if(program_.operations, is_read)) + program_.results.size();
   }
-  [[nodiscard]] Reg64 held_pointer(std::size_t place) const { return Reg64(static_cast<int>(8 + place)); }  // r8 to r11
+  [[nodiscard]] Reg64 held_pointer(std::size_t place) const { return Reg64(static_cast<int>(8 + place)); }
   Reg64 pointer(std::size_t place) {
-    if (place < 4) return held_pointer(place);
-    mov(rax, ptr[places_ + 8 * place]);
-    return rax;
+    if (place < kHeldPointers) return held_pointer(place);
+    mov(spare_, ptr[places_ + 8 * place]);
+    return spare_;
+  }
+
+  // rax = where the map puts element index_.
+  void locate(const ElementMap& map) {
+    if (map.axes.empty()) xor_(eax, eax);
+    for (const ElementMap::Axis& axis : map.axes) {
+      const Reg64& part = &axis == &map.axes.front() ? rax : spare_;
+      lea(part, ptr[first_ + index_]);
+      if (axis.shift > 0) shr(part, axis.shift);
+      if (axis.mask != ~0U) and_(part, axis.mask);
+      if (axis.stride != 1) imul(part, part, axis.stride);
+      if (&part != &rax) add(rax, part);
+    }
   }
 
   // kLanes elements at index_, or those of k1.
@@ -181,12 +197,22 @@ class Avx512Code final : public StripCode, private Xbyak::CodeGenerator {
   void read(const ElementOperation& operation, std::size_t place, bool masked) {
     const Zmm out = registers_.of(operation.out);
     const Zmm to = masked ? out | k1 | T_z : out;
+    const bool is_narrow = operation.kind == Kind::read_narrow;
+    const bool is_mapped = operation.map.is_given();
+    if (is_mapped) locate(operation.map);
     const Reg64 from = pointer(place);
-    if (operation.kind == Kind::read) {
-      vmovups(to, ptr[from + index_ * 4]);
-    } else {
-      vpmovzxwd(to, ptr[from + index_ * 2]);
+    const Reg64& index = is_mapped ? rax : index_;
+    if (operation.map.repeats && is_narrow) {
+      movzx(eax, word[from + index * 2]);
+      shl(eax, 16);
+      vpbroadcastd(out, eax);
+    } else if (operation.map.repeats) {
+      vbroadcastss(out, ptr[from + index * 4]);
+    } else if (is_narrow) {
+      vpmovzxwd(to, ptr[from + index * 2]);
       vpslld(out, out, 16);
+    } else {
+      vmovups(to, ptr[from + index * 4]);
     }
   }
 

@@ -32,10 +32,10 @@ struct StripReduction {
   float (*combine)(float a, float b);
   void (*accumulate)(float* total, const float* x, std::int64_t n);      // total[i] = combine(total[i], x[i])
   float identity;
-  // The same bits for `rows` rows of n elements at once: total[row] = combine(total[row], reduce(its elements)), and
-  // accumulate(total, its elements) row after row.
+  // The same bits for many rows of n elements at once: total[row] = combine(total[row], reduce(its elements)); and for
+  // each plane of rows, accumulate(total + plane * n, its elements) row after row.
   void (*reduce_rows)(float* total, const float* x, std::int64_t rows, std::int64_t n);
-  void (*accumulate_rows)(float* total, const float* x, std::int64_t rows, std::int64_t n);
+  void (*accumulate_rows)(float* total, const float* x, std::int64_t planes, std::int64_t rows, std::int64_t n);
 };
 
 // Elements that are walked plane by plane, row by row; those of a row stand side by side.

@@ -268,20 +268,29 @@ void reduce_rows(float* total, const float* x, std::int64_t rows, std::int64_t n
   for (; row < rows; ++row) total[row] = combine<Body>(total[row], reduce<Body>(x + row * n, n));
 }
 
-// A few columns at a time, whose totals stay in registers.
-template <class Body>
-void accumulate_rows(float* total, const float* x, std::int64_t rows, std::int64_t n) {
-  std::int64_t j = 0;
-  for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
-    F sums[4];
-    for (int v = 0; v < 4; ++v) sums[v] = load(total + j + v * kLanes);
-    for (std::int64_t row = 0; row < rows; ++row) {
-      for (int v = 0; v < 4; ++v) sums[v] = Body::of(sums[v], load(x + row * n + j + v * kLanes));
-    }
-    for (int v = 0; v < 4; ++v) store(total + j + v * kLanes, sums[v]);
+// Totals of a few columns stay in registers.
+template <class Body, int kVectors>
+CADDIE_INLINE void accumulate_columns(float* total, const float* x, std::int64_t rows, std::int64_t n) {
+  F sums[kVectors];
+  for (int v = 0; v < kVectors; ++v) sums[v] = load(total + v * kLanes);
+  for (std::int64_t row = 0; row < rows; ++row, x += n) {
+    for (int v = 0; v < kVectors; ++v) sums[v] = Body::of(sums[v], load(x + v * kLanes));
   }
-  if (j == n) return;
-  for (std::int64_t row = 0; row < rows; ++row) accumulate<Body>(total + j, x + row * n + j, n - j);
+  for (int v = 0; v < kVectors; ++v) store(total + v * kLanes, sums[v]);
+}
+
+template <class Body>
+void accumulate_rows(float* total, const float* x, std::int64_t planes, std::int64_t rows, std::int64_t n) {
+  for (; planes > 0; --planes, total += n, x += rows * n) {
+    std::int64_t j = 0;
+    for (; j + 4 * kLanes <= n; j += 4 * kLanes) accumulate_columns<Body, 4>(total + j, x + j, rows, n);
+    if (j + 2 * kLanes <= n) {
+      accumulate_columns<Body, 2>(total + j, x + j, rows, n);
+      j += 2 * kLanes;
+    }
+    if (j == n) continue;
+    for (std::int64_t row = 0; row < rows; ++row) accumulate<Body>(total + j, x + row * n + j, n - j);
+  }
 }
 
 template <class Body>
