@@ -274,9 +274,10 @@ StripProgram::Place StripProgram::place_of_input(std::uint16_t input, bool may_m
   return place;
 }
 
-// Not where inputs have padding: whole strips of it are one number, which the instructions know to use.
+// Not where inputs have much padding: whole strips of it are one number, which the instructions know to use.
 void StripProgram::make_code(const FusedGroup& group) {
-  if (std::ranges::any_of(inputs_, &StridedReader::has_padding)) return;
+  const auto skips = [](const StridedReader& r) { return r.has_padding() && r.run_length() >= kLeastRun; };
+  if (std::ranges::any_of(inputs_, skips)) return;
   if (std::ranges::none_of(instructions_, [](const Instruction& made) { return made.kind == Kind::compute; })) return;
   ElementProgram program;
   std::vector<Place> results;
