@@ -99,6 +99,19 @@ CADDIE_INLINE __m512 spread_of(__m512i sums, std::int64_t depth) {
                              _mm512_set1_ps(127.0F * static_cast<float>(depth)), mean);
 }
 
+// What 16 vectors' lanes come to: lane i of the result is that of vector i. The order of the lanes does not matter to
+// integers.
+template <typename Join>
+CADDIE_INLINE __m512i fold_lanes(__m512i (&lanes)[kTile], Join join) {
+  transpose_block(lanes);
+#pragma GCC unroll 4
+  for (std::int64_t half = kTile / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (std::int64_t i = 0; i < half; ++i) lanes[i] = join(lanes[i], lanes[i + half]);
+  }
+  return lanes[0];
+}
+
 // 64 numbers of one line -> four rows of 64 digits. Quad q of vector v goes to lane 4 q + v.
 CADDIE_INLINE void split_line(const __m512i (&v)[4], __m512i (&digit)[kDigits]) {
   const __m512i by_digit = _mm512_broadcast_i32x4(_mm_setr_epi8(3, 7, 11, 15, 2, 6, 10, 14, 1, 5, 9, 13, 0, 4, 8, 12));
@@ -148,46 +161,58 @@ CADDIE_INLINE void transpose_digits(const Panel<kTiles>& panel, std::int64_t ste
   for (std::int64_t digit = 0; digit < kDigits; ++digit) transpose_tile(panel.tile_of(digit, step, tile));
 }
 
-// A line whose numbers lie side by side, as line `line` of the panel's tiles. The line at `ahead` is fetched meanwhile.
+// 16 lines whose numbers lie side by side, of which `lines` are there, as tile `tile` of the panel. The lines after them
+// are fetched meanwhile: what processors fetch ahead by themselves ends with each line's part of the depth.
 template <int kTiles, bool kIsA>
-CADDIE_INLINE void pack_line(const float* source, const float* ahead, std::int64_t depth, const Panel<kTiles>& panel,
-                             std::int64_t line) {
-  __m512i high[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-  for (std::int64_t k = 0; k < depth; k += 2 * kTile) {
-    __builtin_prefetch(ahead + k);
-    __builtin_prefetch(ahead + k + kTile);
-    high[0] = _mm512_max_epu32(high[0], magnitude_bits(load_row(source + k, depth - k)));
-    high[1] = _mm512_max_epu32(high[1], magnitude_bits(load_row(source + k + kTile, depth - k - kTile)));
-  }
-  const auto largest = static_cast<int>(_mm512_reduce_max_epu32(_mm512_max_epu32(high[0], high[1])));
-  const Scales scales = scales_of<kIsA>(_mm512_set1_epi32(largest));
-  __m512i magnitudes = _mm512_setzero_si512();
-  for (std::int64_t step = 0; step < panel.steps; ++step) {
-    __m512i v[4];
-    for (std::int64_t i = 0; i < 4; ++i) {
-      const std::int64_t k = step * kDepth + i * kTile;
-      v[i] = digits_of(load_row(source + k, depth - k), scales.factor);
+CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines,
+                             const Panel<kTiles>& panel, std::int64_t tile) {
+  const auto depth_of = [=](std::int64_t line) { return line < lines ? depth : 0; };
+  __m512i lanes[kTile];
+  for (std::int64_t line = 0; line < kTile; ++line) {
+    const float* numbers = source + line * ld;
+    __m512i high[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (std::int64_t k = 0; k < depth_of(line); k += 2 * kTile) {
+      __builtin_prefetch(numbers + kTile * ld + k);
+      __builtin_prefetch(numbers + kTile * ld + k + kTile);
+      high[0] = _mm512_max_epu32(high[0], magnitude_bits(load_row(numbers + k, depth - k)));
+      high[1] = _mm512_max_epu32(high[1], magnitude_bits(load_row(numbers + k + kTile, depth - k - kTile)));
     }
-    __m512i digit[kDigits];
-    split_line(v, digit);
-    magnitudes = add_magnitudes(magnitudes, digit[0]);
-    for (std::int64_t d = 0; d < kDigits; ++d) {
-      _mm512_store_si512(panel.tile_of(d, step, line / kTile) + line % kTile * 64, digit[d]);
-    }
+    lanes[line] = _mm512_max_epu32(high[0], high[1]);
   }
-  panel.scales()[line] = _mm512_cvtss_f32(scales.scale);
-  panel.spreads()[line] = _mm512_cvtss_f32(spread_of(_mm512_set1_epi32(_mm512_reduce_add_epi32(magnitudes)), depth));
+  const Scales scales = scales_of<kIsA>(fold_lanes(lanes, [](auto x, auto y) { return _mm512_max_epu32(x, y); }));
+  alignas(64) float factors[kTile];
+  _mm512_store_ps(factors, scales.factor);
+  for (std::int64_t line = 0; line < kTile; ++line) {
+    const float* numbers = source + line * ld;
+    const __m512 factor = _mm512_set1_ps(factors[line]);
+    __m512i magnitudes = _mm512_setzero_si512();
+    for (std::int64_t step = 0; step < panel.steps; ++step) {
+      __m512i v[4];
+      for (std::int64_t i = 0; i < 4; ++i) {
+        const std::int64_t k = step * kDepth + i * kTile;
+        v[i] = digits_of(load_row(numbers + k, depth_of(line) - k), factor);
+      }
+      __m512i digit[kDigits];
+      split_line(v, digit);
+      magnitudes = add_magnitudes(magnitudes, digit[0]);
+      for (std::int64_t d = 0; d < kDigits; ++d) {
+        _mm512_store_si512(panel.tile_of(d, step, tile) + line * 64, digit[d]);
+      }
+    }
+    lanes[line] = magnitudes;
+  }
+  const __m512i sums = fold_lanes(lanes, [](auto x, auto y) { return _mm512_add_epi32(x, y); });
+  _mm512_storeu_ps(panel.scales() + tile * kTile, scales.scale);
+  _mm512_storeu_ps(panel.spreads() + tile * kTile, spread_of(sums, depth));
 }
 
-// Lines one after the other. (What processors fetch ahead by themselves ends with each line's part of the depth.)
 template <int kTiles, bool kIsA>
 inline void pack_lines(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines, char* packed) {
   for (std::int64_t first = 0; first < lines; first += Panel<kTiles>::kLines) {
     const Panel<kTiles> panel(packed, depth);
-    for (std::int64_t line = 0; line < Panel<kTiles>::kLines; ++line) {
-      const bool is_there = first + line < lines;
-      const float* numbers = source + (first + line) * ld;
-      pack_line<kTiles, kIsA>(numbers, numbers + 4 * ld, is_there ? depth : 0, panel, line);
+    for (std::int64_t tile = 0; tile < kTiles; ++tile) {
+      const std::int64_t line = first + tile * kTile;
+      pack_tile<kTiles, kIsA>(source + line * ld, ld, depth, lines - line, panel, tile);
     }
     if constexpr (!kIsA) {
       for (std::int64_t step = 0; step < panel.steps; ++step) {
