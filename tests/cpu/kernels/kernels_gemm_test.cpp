@@ -269,6 +269,27 @@ TEST_P(GemmTest, EpiloguesAreMadeOfFinishedSums) {
   }
 }
 
+// Near zero, far out and in between: the sum is x alone, then 1 times the slope at x.
+TEST_P(GemmTest, GeluAndItsSlopeEverywhere) {
+  std::vector<float> x = {0, -0.0F, 1e-30F, -1e-30F, 1e-6F, 1e8F, -1e8F, 300, -300};
+  for (float at = -12; at <= 12; at += 0.01F) x.push_back(at);
+  const auto n = static_cast<std::int64_t>(x.size());
+  const Problem problem({.m = 1, .n = n, .k = 0});
+  const std::vector<float> ones(x.size(), 1.0F);
+  std::vector<double> want, want_slope;
+  for (const float at : x) {
+    const double root = std::sqrt(2 / M_PI), wide = at;
+    const double gate = 1 / (1 + std::exp(-2 * root * (wide + 0.044715 * wide * wide * wide)));
+    want.push_back(wide * gate);
+    want_slope.push_back(gate + wide * gate * (1 - gate) * 2 * root * (1 + 3 * 0.044715 * wide * wide));
+    if (!(gate > 0)) want_slope.back() = 0;
+  }
+  const Epilogue of_x{.addend = x.data(), .activation = Activation::gelu};
+  expect_close(problem.run(1, Factors::f32, of_x), want, 2e-8, 6e-7, "GELU");
+  const Epilogue at_x{.bias = ones.data(), .activation = Activation::gelu, .slope_at = x.data()};
+  expect_close(problem.run(1, Factors::f32, at_x), want_slope, 4e-7, 6e-7, "its slope");
+}
+
 // Operands and results in bfloat16: the product of the very numbers, rounded once at the end.
 TEST_P(GemmTest, NarrowOperandsAndResults) {
   if (!takes_narrow(Factors::bf16)) GTEST_SKIP() << "this instruction set takes no bfloat16 numbers";

@@ -7,14 +7,16 @@
 
 namespace caddie::cpu::CADDIE_ISA {
 
-CADDIE_INLINE F gelu_tanh(F x) {
-  return hyperbolic_tangent(fma(x * x * x, splat(0.044715F), x) * splat(0.7978845608F));
+// GELU is x/2 (1 + tanh u) = x / (1 + e^-2u) with u = sqrt(2/pi) (x + 0.044715 x^3); here log2 of the power.
+CADDIE_INLINE F gelu_exponent(F x) {
+  constexpr float kLinear = -2 * 0.7978845608F * kLog2E;
+  return x * fma(x * x, splat(0.044715F * kLinear), splat(kLinear));
 }
 
 template <Activation kActivation>
 CADDIE_INLINE F activate(F x, F leak) {
   if constexpr (kActivation == Activation::relu) return select((x > F{}) | (x != x), x, F{});
-  if constexpr (kActivation == Activation::gelu) return splat(0.5F) * x * (splat(1.0F) + gelu_tanh(x));
+  if constexpr (kActivation == Activation::gelu) return x / (splat(1.0F) + exp2(gelu_exponent(x)));
   if constexpr (kActivation == Activation::squared_relu) {
     const F bent = select(x > F{}, x, x * leak);
     return bent * bent;
@@ -26,9 +28,10 @@ CADDIE_INLINE F activate(F x, F leak) {
 template <Activation kActivation>
 CADDIE_INLINE F slope(F x, F leak) {
   if constexpr (kActivation == Activation::gelu) {
-    const F t = gelu_tanh(x);
-    const F inner = fma(x * x, splat(3 * 0.044715F * 0.7978845608F), splat(0.7978845608F));
-    return splat(0.5F) * (fma(x * inner, splat(1.0F) - t * t, t) + splat(1.0F));
+    const F power = exp2(smaller(splat(126.0F), gelu_exponent(x)));  // finite: times the gate it is 1 - gate
+    const F gate = splat(1.0F) / (splat(1.0F) + power);
+    const F inner = fma(x * x, splat(6 * 0.044715F * 0.7978845608F), splat(2 * 0.7978845608F));  // 2 du/dx
+    return fma(x * inner, gate * (gate * power), gate);
   }
   if constexpr (kActivation == Activation::squared_relu) return (x + x) * select(x > F{}, splat(1.0F), leak * leak);
   return splat(1.0F);

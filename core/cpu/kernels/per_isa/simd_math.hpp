@@ -46,6 +46,13 @@ CADDIE_INLINE F exp2_polynomial(F r) {
                     1.545316294e-04F);
 }
 
+// 2^x; infinity and 0 beyond what a float can be.
+CADDIE_INLINE F exp2(F x) {
+  x = larger(splat(-150.0F), smaller(splat(129.0F), x));
+  const F n = round_small(x);
+  return scale_by_power(exp2_polynomial(x - n), n);
+}
+
 // 2^x for x <= 0, for softmax: what is less than 2^-126 becomes 0, so that no slow denormals enter the products.
 CADDIE_INLINE F exp2_nonpositive(F x) {
 #if defined(__AVX512F__)
