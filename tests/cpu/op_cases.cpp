@@ -322,7 +322,10 @@ std::vector<OpCases> all_cases() {
   const auto rope = [](Shape x, Shape table) {
     return [=](Case& c) { c.emit(Op::rope, {c.real(x), c.real(table), c.real(table)}); };
   };
-  add(Op::rope, {rope({2, 5, 3, 8}, {5, 4}), rope({2, 5, 3, 10}, {5, 3}), rope({1, 1, 1, 2}, {1, 1})});
+  add(Op::rope, {rope({2, 5, 3, 8}, {5, 4}), rope({2, 5, 3, 10}, {5, 3}), rope({1, 1, 1, 2}, {1, 1}),
+                 // Pairs that stay in a vector, just and not quite.
+                 rope({2, 7, 3, 32}, {7, 4}), rope({2, 5, 2, 16}, {5, 8}), rope({1, 9, 4, 40}, {9, 2}),
+                 rope({2, 5, 3, 64}, {5, 32}), rope({2, 5, 3, 32}, {5, 12}), rope({3, 4, 2, 20}, {4, 1})});
   add(Op::attention, attention_cases(false));
   add(Op::attention_backward, attention_cases(true));
   const auto linear = [](Shape x, Shape w) {

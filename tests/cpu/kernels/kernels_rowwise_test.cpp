@@ -87,6 +87,25 @@ TEST_P(RowwiseTest, RmsNorm) {
   }
 }
 
+// Short rows are taken side by side.
+TEST_P(RowwiseTest, BitsOfARowDependOnItAlone) {
+  ThreadPool pool(1);
+  constexpr int64_t kRows = 37;
+  for (const int64_t columns : {1, 5, 8, 16, 20, 32, 64, 100, 128, 256, 257, 300}) {
+    const std::vector<float> x = normals(kRows * columns, 1), dy = normals(kRows * columns, 3);
+    std::vector<float> y(x.size()), dx(x.size()), one_y(x.size()), one_dx(x.size());
+    rms_norm_forward(kRows, columns, {x.data(), columns}, 1e-5F, {y.data(), columns}, pool);
+    rms_norm_backward(kRows, columns, {x.data(), columns}, 1e-5F, {dy.data(), columns}, {}, {dx.data(), columns}, pool);
+    for (int64_t row = 0; row < kRows; ++row) {
+      const Rows of_x{x.data() + row * columns, columns}, of_dy{dy.data() + row * columns, columns};
+      rms_norm_forward(1, columns, of_x, 1e-5F, {one_y.data() + row * columns, columns}, pool);
+      rms_norm_backward(1, columns, of_x, 1e-5F, of_dy, {}, {one_dx.data() + row * columns, columns}, pool);
+    }
+    EXPECT_TRUE(same_bits(y, one_y)) << columns;
+    EXPECT_TRUE(same_bits(dx, one_dx)) << columns;
+  }
+}
+
 // What one layer norm and its gradient should be.
 struct LayerNormed {
   LayerNormed(int64_t rows, int64_t columns, int64_t ld, const std::vector<float>& x, const std::vector<float>& weight,

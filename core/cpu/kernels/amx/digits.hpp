@@ -99,19 +99,6 @@ CADDIE_INLINE __m512 spread_of(__m512i sums, std::int64_t depth) {
                              _mm512_set1_ps(127.0F * static_cast<float>(depth)), mean);
 }
 
-// What 16 vectors' lanes come to: lane i of the result is that of vector i. The order of the lanes does not matter to
-// integers.
-template <typename Join>
-CADDIE_INLINE __m512i fold_lanes(__m512i (&lanes)[kTile], Join join) {
-  transpose_block(lanes);
-#pragma GCC unroll 4
-  for (std::int64_t half = kTile / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-    for (std::int64_t i = 0; i < half; ++i) lanes[i] = join(lanes[i], lanes[i + half]);
-  }
-  return lanes[0];
-}
-
 // 64 numbers of one line -> four rows of 64 digits. Quad q of vector v goes to lane 4 q + v.
 CADDIE_INLINE void split_line(const __m512i (&v)[4], __m512i (&digit)[kDigits]) {
   const __m512i by_digit = _mm512_broadcast_i32x4(_mm_setr_epi8(3, 7, 11, 15, 2, 6, 10, 14, 1, 5, 9, 13, 0, 4, 8, 12));
@@ -167,7 +154,7 @@ template <int kTiles, bool kIsA>
 CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines,
                              const Panel<kTiles>& panel, std::int64_t tile) {
   const auto depth_of = [=](std::int64_t line) { return line < lines ? depth : 0; };
-  __m512i lanes[kTile];
+  F lanes[kTile];  // bits of integers
   for (std::int64_t line = 0; line < kTile; ++line) {
     const float* numbers = source + line * ld;
     __m512i high[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
@@ -177,9 +164,12 @@ CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t 
       high[0] = _mm512_max_epu32(high[0], magnitude_bits(load_row(numbers + k, depth - k)));
       high[1] = _mm512_max_epu32(high[1], magnitude_bits(load_row(numbers + k + kTile, depth - k - kTile)));
     }
-    lanes[line] = _mm512_max_epu32(high[0], high[1]);
+    lanes[line] = reinterpret_cast<F>(_mm512_max_epu32(high[0], high[1]));
   }
-  const Scales scales = scales_of<kIsA>(fold_lanes(lanes, [](auto x, auto y) { return _mm512_max_epu32(x, y); }));
+  const F largest = joined_lanes(lanes, [](F x, F y) {
+    return reinterpret_cast<F>(_mm512_max_epu32(reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(y)));
+  });
+  const Scales scales = scales_of<kIsA>(reinterpret_cast<__m512i>(largest));
   alignas(64) float factors[kTile];
   _mm512_store_ps(factors, scales.factor);
   for (std::int64_t line = 0; line < kTile; ++line) {
@@ -199,11 +189,11 @@ CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t 
         _mm512_store_si512(panel.tile_of(d, step, tile) + line * 64, digit[d]);
       }
     }
-    lanes[line] = magnitudes;
+    lanes[line] = reinterpret_cast<F>(magnitudes);
   }
-  const __m512i sums = fold_lanes(lanes, [](auto x, auto y) { return _mm512_add_epi32(x, y); });
+  const F sums = joined_lanes(lanes, [](F x, F y) { return as_float(as_int(x) + as_int(y)); });
   _mm512_storeu_ps(panel.scales() + tile * kTile, scales.scale);
-  _mm512_storeu_ps(panel.spreads() + tile * kTile, spread_of(sums, depth));
+  _mm512_storeu_ps(panel.spreads() + tile * kTile, spread_of(reinterpret_cast<__m512i>(sums), depth));
 }
 
 template <int kTiles, bool kIsA>

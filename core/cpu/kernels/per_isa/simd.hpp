@@ -239,15 +239,16 @@ CADDIE_INLINE void transpose(F (&rows)[kLanes]) {
   detail::transpose_stage<1>(rows);
 }
 
-// sum_lanes() of each of kLanes vectors, in the same tree.
-CADDIE_INLINE F sums_of_lanes(F (&rows)[kLanes]) {
-  transpose(rows);
+// Lane i is all lanes of vector i, joined in the tree of sum_lanes().
+template <typename Join>
+CADDIE_INLINE F joined_lanes(F (&vectors)[kLanes], Join join) {
+  transpose(vectors);
 #pragma GCC unroll 4
   for (int half = kLanes / 2; half > 0; half /= 2) {
 #pragma GCC unroll 8
-    for (int lane = 0; lane < half; ++lane) rows[lane] += rows[lane + half];
+    for (int lane = 0; lane < half; ++lane) vectors[lane] = join(vectors[lane], vectors[lane + half]);
   }
-  return rows[0];
+  return vectors[0];
 }
 
 // Lane i is lane from[i] of v.

@@ -256,13 +256,8 @@ void reduce_rows(float* total, const float* x, std::int64_t rows, std::int64_t n
         const float* from = x + (row + i) * n;
         lanes[i] = n == kLanes ? load(from) : Body::of(load(from), load(from + kLanes));
       }
-      transpose(lanes);
-#pragma GCC unroll 4
-      for (int half = kLanes / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-        for (int lane = 0; lane < half; ++lane) lanes[lane] = Body::of(lanes[lane], lanes[lane + half]);
-      }
-      store(total + row, Body::of(load(total + row), lanes[0]));
+      const F made = joined_lanes(lanes, [](F a, F b) { return Body::of(a, b); });
+      store(total + row, Body::of(load(total + row), made));
     }
   }
   for (; row < rows; ++row) total[row] = combine<Body>(total[row], reduce<Body>(x + row * n, n));
