@@ -148,8 +148,8 @@ CADDIE_INLINE void transpose_digits(const Panel<kTiles>& panel, std::int64_t ste
   for (std::int64_t digit = 0; digit < kDigits; ++digit) transpose_tile(panel.tile_of(digit, step, tile));
 }
 
-// 16 lines whose numbers lie side by side, of which `lines` are there, as tile `tile` of the panel. The lines after them
-// are fetched meanwhile: what processors fetch ahead by themselves ends with each line's part of the depth.
+// 16 lines whose numbers lie side by side, of which `lines` are there, as tile `tile` of the panel. The lines behind
+// them are fetched meanwhile: what processors fetch ahead by themselves ends with each line's part of the depth.
 template <int kTiles, bool kIsA>
 CADDIE_INLINE void pack_tile(const float* source, std::int64_t ld, std::int64_t depth, std::int64_t lines,
                              const Panel<kTiles>& panel, std::int64_t tile) {

@@ -10,8 +10,8 @@
 
 namespace caddie::cpu::CADDIE_ISA {
 
-// The part of a matrix with C's strides where a tile stands, for reading or writing soon: into L2, as panels run through
-// L1 until then.
+// The part of a matrix with C's strides where a tile stands, for reading or writing soon: into L2, as panels run
+// through L1 until then.
 template <int kWrites, class Number>
 CADDIE_INLINE void fetch_tile(const Number* matrix, std::int64_t ld, std::int64_t rows) {
   constexpr std::int64_t kNumbersOfLine = 64 / sizeof(Number);

@@ -156,8 +156,8 @@ inline void rms_norm(int64_t rows, int64_t columns, const Rows& x, float epsilon
   });
 }
 
-inline void rms_norm_backward(int64_t rows, int64_t columns, const Rows& x, float epsilon, const Rows& dy, const Rows& addend,
-                       const RowsOut& dx) {
+inline void rms_norm_backward(int64_t rows, int64_t columns, const Rows& x, float epsilon, const Rows& dy,
+                              const Rows& addend, const RowsOut& dx) {
   const Lines<const float> past{addend.data, addend.ld};
   with(x, [=](auto from) {
     with(dy, [=](auto slope) {
@@ -168,8 +168,8 @@ inline void rms_norm_backward(int64_t rows, int64_t columns, const Rows& x, floa
   });
 }
 
-inline void layer_norm(int64_t rows, int64_t columns, const Rows& x, const float* weight, const float* bias, float epsilon,
-                const RowsOut& y) {
+inline void layer_norm(int64_t rows, int64_t columns, const Rows& x, const float* weight, const float* bias,
+                       float epsilon, const RowsOut& y) {
   with(x, [=](auto from) {
     with(y, [=](auto to) {
       for (int64_t row = 0; row < rows; ++row) layer_norm_row(from[row], weight, bias, epsilon, columns, to[row]);
@@ -178,7 +178,8 @@ inline void layer_norm(int64_t rows, int64_t columns, const Rows& x, const float
 }
 
 inline void layer_norm_backward(int64_t rows, int64_t columns, const Rows& x, const float* weight, float epsilon,
-                         const Rows& dy, const Rows& addend, const RowsOut& dx, float* d_weight, float* d_bias) {
+                                const Rows& dy, const Rows& addend, const RowsOut& dx, float* d_weight,
+                                float* d_bias) {
   const Lines<const float> past{addend.data, addend.ld};
   with(x, [=](auto from) {
     with(dy, [=](auto slope) {

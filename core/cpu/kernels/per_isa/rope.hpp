@@ -78,7 +78,7 @@ void turn_positions(int64_t positions, Lines<X> x, int64_t head_stride, const He
 }
 
 inline void rope(int64_t positions, const Rows& x, int64_t head_stride, const Heads& heads, const float* cosine,
-          const float* sine, const RowsOut& y) {
+                 const float* sine, const RowsOut& y) {
   with(x, [=, &heads](auto from) {
     with(y, [=, &heads](auto to) { turn_positions(positions, from, head_stride, heads, cosine, sine, to); });
   });
