@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "core/cpu/random_strips.hpp"
 
@@ -262,14 +263,14 @@ void StripProgram::choose_strip_length(std::int64_t elements) {
 
 // ---- machine code ---------------------------------------------------------------------------------------------------
 
-StripProgram::Place StripProgram::place_of_input(std::uint16_t input, bool may_map, std::size_t& slots) const {
+StripProgram::Place StripProgram::place_of_input(std::uint16_t input, bool has_map, std::size_t& slots) const {
   const StridedReader& reader = inputs_[input];
   Place place{.value = reader.base(), .offset = reader.offset(), .operand = input};
   place.width = narrow_inputs_[input] ? 2 : 4;
   if (reader.is_dense()) return place;
-  place.kind = is_in_place(input)                    ? Place::Kind::scalar
-               : may_map && reader.map().has_value() ? Place::Kind::mapped
-                                                     : Place::Kind::input_strip;
+  place.kind = is_in_place(input) ? Place::Kind::scalar
+               : has_map          ? Place::Kind::mapped
+                                  : Place::Kind::input_strip;
   if (place.kind == Place::Kind::input_strip) place.slot = static_cast<std::uint16_t>(slots++);
   return place;
 }
@@ -293,12 +294,13 @@ void StripProgram::make_code(const FusedGroup& group) {
     ElementOperation operation{.op = made.op, .operand_count = made.operand_count, .out = made.out};
     std::ranges::copy(made.in, operation.in);
     if (made.kind == Kind::load) {
-      const Place place = place_of_input(made.out, may_map, slots);
+      const std::optional<ElementMap> map = may_map ? inputs_[made.out].map() : std::nullopt;
+      const Place place = place_of_input(made.out, map.has_value(), slots);
       const bool reads_narrow = place.kind != Place::Kind::input_strip && place.width == 2;
       operation.kind = reads_narrow ? ElementOperation::Kind::read_narrow
                        : place.kind == Place::Kind::scalar ? ElementOperation::Kind::read_scalar
                                                            : ElementOperation::Kind::read;
-      if (place.kind == Place::Kind::mapped) operation.map = *inputs_[made.out].map();
+      if (place.kind == Place::Kind::mapped) operation.map = *map;
       places_.push_back(place);
     } else if (made.kind != Kind::compute) {
       return places_.clear();

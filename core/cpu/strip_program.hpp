@@ -86,7 +86,7 @@ class StripProgram {
   void assign_registers();
   void choose_strip_length(std::int64_t elements);
   void make_code(const graph::FusedGroup& group);
-  [[nodiscard]] Place place_of_input(std::uint16_t input, bool may_map, std::size_t& slots) const;
+  [[nodiscard]] Place place_of_input(std::uint16_t input, bool has_map, std::size_t& slots) const;
   [[nodiscard]] Strip read(const RunContext& context, std::uint16_t input, std::int64_t first, std::int64_t n,
                            float* out) const;
   void evaluate_by_code(const RunContext& context, std::byte* space, std::int64_t first, std::int64_t n) const;

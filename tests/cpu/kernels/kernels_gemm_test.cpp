@@ -282,7 +282,6 @@ TEST_P(GemmTest, GeluAndItsSlopeEverywhere) {
     const double gate = 1 / (1 + std::exp(-2 * root * (wide + 0.044715 * wide * wide * wide)));
     want.push_back(wide * gate);
     want_slope.push_back(gate + wide * gate * (1 - gate) * 2 * root * (1 + 3 * 0.044715 * wide * wide));
-    if (!(gate > 0)) want_slope.back() = 0;
   }
   const Epilogue of_x{.addend = x.data(), .activation = Activation::gelu};
   expect_close(problem.run(1, Factors::f32, of_x), want, 2e-8, 6e-7, "GELU");
